@@ -1,0 +1,3 @@
+//! The command longshore.
+
+fn main() {}

@@ -1,0 +1,1 @@
+//! A deterministic machine, faults, oracles, conformance suites and the rules.

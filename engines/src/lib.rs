@@ -1,0 +1,4 @@
+//! What moves bytes, as drivers.
+#![no_std]
+
+extern crate alloc;

@@ -1,0 +1,1 @@
+//! A real Linux machine: threads as CPUs.

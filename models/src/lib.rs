@@ -1,0 +1,33 @@
+//! What pretends to be hardware.
+//!
+//! A model knows its own registers and moves bytes through [`DmaMemory`]; it knows no contract, no driver and no
+//! machine. Whoever owns a model gives it time by calling [`Model::step`] and carries the level of its line to an
+//! interrupt controller: the dry dock does both where a schedule says so, a real machine does it on a thread, and
+//! an emulator does it from its own loop.
+#![no_std]
+
+use longshore_hardware::{AccessError, DmaMemory, Width};
+
+/// What a model did with the time it was given.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// It did something and may have more to do.
+    Worked,
+    /// It has nothing to do until a register is written.
+    Idle,
+}
+
+/// A device.
+pub trait Model: Send {
+    /// Software reads a register.
+    fn read(&mut self, offset: u64, width: Width) -> Result<u64, AccessError>;
+
+    /// Software writes a register.
+    fn write(&mut self, offset: u64, width: Width, value: u64) -> Result<(), AccessError>;
+
+    /// Does one small step of work: one access to memory at the most.
+    fn step(&mut self, memory: &dyn DmaMemory) -> Step;
+
+    /// Whether the device asserts its interrupt line.
+    fn line(&self) -> bool;
+}
