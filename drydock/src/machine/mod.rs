@@ -180,12 +180,22 @@ impl Machine {
     pub fn arm(&self, intruder: impl FnOnce(&Dispatch) + Send + 'static) {
         let mut state = self.state();
         state.strike = Some(Box::new(intruder));
-        state.armed_points.get_or_insert(0);
+        state.armed = true;
+    }
+
+    /// From now on no strike and no fault comes any more.
+    pub fn disarm(&self) {
+        self.state().armed = false;
     }
 
     /// Whether the intruder has acted.
     pub fn struck(&self) -> bool {
         self.state().struck
+    }
+
+    /// The schedule that the plan of this run holds.
+    pub fn schedule(&self) -> Schedule {
+        self.state().plan.schedule.clone()
     }
 
     /// The fault that the plan of this run holds.

@@ -20,6 +20,10 @@ enum Choice {
     EndStall,
 }
 
+/// How much sooner than everything else a timer or a timeout may come: a CPU can be slow, but not by any amount.
+/// A wait much longer than this runs out only when nothing else is left to happen.
+const SLOWEST: u64 = 1_000_000;
+
 /// Deliveries of a line that nobody lowers, before that is a finding.
 const STORM: u32 = 64;
 
@@ -79,6 +83,10 @@ impl Runner {
             return true;
         }
         if self.choices.is_empty() {
+            if state.stalled() && state.cpus.iter().all(|cpu| cpu.threads.is_empty()) {
+                // What stands still for ever holds nobody up.
+                return true;
+            }
             let who = state.who_runs();
             state.find(Rule("RL-13"), format!("nothing can happen any more: {who}"));
             return true;
@@ -158,7 +166,7 @@ impl Runner {
             findings: std::mem::take(&mut state.findings),
             trace: std::mem::take(&mut state.trace),
             points: state.points,
-            armed_points: state.armed_points.unwrap_or(0),
+            armed_points: state.armed_points,
             device_bytes: state.device_bytes,
             struck: state.struck,
             chosen: std::mem::take(&mut state.chosen),
@@ -297,6 +305,7 @@ fn list_choices(state: &State, choices: &mut Vec<Choice>) -> usize {
     }
     if let Some((at, choice)) = next
         && at > state.now
+        && (choices.is_empty() || at - state.now <= SLOWEST)
     {
         choices.push(choice);
     }

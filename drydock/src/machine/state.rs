@@ -150,8 +150,10 @@ pub(crate) struct State {
     pub(crate) oracle: Option<Box<dyn Oracle>>,
     pub(crate) points: u32,
     pub(crate) point_limit: u32,
-    /// Points since the scenario said that strikes and faults may come.
-    pub(crate) armed_points: Option<u32>,
+    /// Whether strikes and faults may come now.
+    pub(crate) armed: bool,
+    /// Points that passed while they might.
+    pub(crate) armed_points: u32,
     pub(crate) device_bytes: u64,
     pub(crate) strike: Option<StrikeBody>,
     pub(crate) struck: bool,
@@ -197,7 +199,8 @@ impl State {
             oracle: None,
             points: 0,
             point_limit: config.point_limit,
-            armed_points: None,
+            armed: false,
+            armed_points: 0,
             device_bytes: 0,
             strike: None,
             struck: false,
@@ -300,7 +303,7 @@ impl State {
 
     /// How many of the next `len` bytes a device moves before the bus answers with an error.
     pub(crate) fn bytes_before_bus_error(&mut self, len: u64) -> Option<u64> {
-        if self.armed_points.is_none() || self.phase == Phase::Ending {
+        if !self.armed || self.phase == Phase::Ending {
             return None;
         }
         let first = self.device_bytes;
@@ -323,8 +326,11 @@ impl State {
             self.phase = Phase::Ending;
             return;
         }
-        let Some(point) = self.armed_points else { return };
-        self.armed_points = Some(point + 1);
+        if !self.armed {
+            return;
+        }
+        let point = self.armed_points;
+        self.armed_points += 1;
         if self.plan.strike == Some(point) {
             self.begin_strike();
         }
