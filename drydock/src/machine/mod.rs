@@ -246,23 +246,36 @@ impl Machine {
         Some(std::mem::replace(&mut state.contexts[context].level, level))
     }
 
-    /// A point: counts it and lets the plan decide who goes on.
+    /// A point: counts it, lets the plan decide who goes on, and returns the state to whoever called.
+    fn enter(&self) -> MutexGuard<'_, State> {
+        self.pass_point(false)
+    }
+
+    /// A point that is nothing else.
     fn yield_point(&self, relaxed: bool) {
+        drop(self.pass_point(relaxed));
+    }
+
+    fn pass_point(&self, relaxed: bool) -> MutexGuard<'_, State> {
+        let mut state = self.state();
         if !context::on_one() {
-            return;
+            return state;
         }
-        {
-            let mut state = self.state();
-            if state.phase == Phase::Ending {
-                drop(state);
-                return self.ending_call();
-            }
-            state.count_point();
-            if relaxed && let Some(context) = state.current {
-                state.contexts[context].doing = state::Doing::Relaxed;
-            }
+        if state.phase == Phase::Ending {
+            drop(state);
+            self.ending_call();
+            return self.state();
         }
+        state.count_point();
+        if relaxed && let Some(context) = state.current {
+            state.contexts[context].doing = state::Doing::Relaxed;
+        }
+        if state.goes_on() {
+            return state;
+        }
+        drop(state);
         context::suspend();
+        self.state()
     }
 
     /// A call on a machine that is being switched off returns at once, so that code comes to its end. Code that

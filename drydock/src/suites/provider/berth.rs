@@ -130,7 +130,7 @@ impl Berth {
         let memories = Memories {
             descriptors: lease(DESCRIPTOR_SIZE * SLOTS as u64, DESCRIPTOR_ALIGNMENT)?,
             word: lease(64, 64)?,
-            data: lease(2 * u64::from(SIZE) * SLOTS as u64, 64)?,
+            data: lease(3 * u64::from(SIZE) * SLOTS as u64, 64)?,
         };
         let word = memories.word.address();
         let watch = SharedWatch::new(word);
@@ -201,8 +201,9 @@ impl Berth {
         Self::slice(self.data, slot % SLOTS, u64::from(SIZE))
     }
 
+    /// Behind each destination lie as many bytes that stay with software, so that writing on is seen.
     fn destination(&self, slot: usize) -> BusRange {
-        Self::slice(self.data, SLOTS + slot % SLOTS, u64::from(SIZE))
+        Self::slice(self.data, SLOTS + 2 * (slot % SLOTS), u64::from(SIZE))
     }
 
     /// Writes the descriptors of `slots`, linked as the provider's version wants it, and hands them over.
