@@ -120,3 +120,47 @@ impl State {
         self.alarms.iter().flatten().filter_map(|alarm| alarm.due).min()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use longshore_core::Dispatch;
+    use std::time::Duration;
+
+    /// A clock whose time the test tells, and a timer that is due and queued.
+    fn queued() -> (Clock, Dispatchers, Arc<Call>, Slot) {
+        let (clock, dispatchers) = (Clock::default(), Dispatchers::new(1));
+        let call = dispatchers.make("test", Arc::new(|_: &Dispatch| {}));
+        let slot = clock.add(call.clone());
+        let due = Instant::now();
+        clock.arm(slot, Some(due), &dispatchers);
+        hold(&clock.state).ring(due, &dispatchers);
+        assert!(!dispatchers.queue(&call, Cpu(0)), "it is queued");
+        (clock, dispatchers, call, slot)
+    }
+
+    #[test]
+    fn disarming_takes_back_what_is_queued() {
+        let (clock, dispatchers, call, slot) = queued();
+        assert!(clock.disarm(slot, &dispatchers));
+        assert!(!clock.disarm(slot, &dispatchers));
+        assert!(!dispatchers.forget(&call));
+    }
+
+    #[test]
+    fn arming_anew_takes_back_what_is_queued() {
+        let (clock, dispatchers, call, slot) = queued();
+        let later = Instant::now() + Duration::from_secs(60);
+        clock.arm(slot, Some(later), &dispatchers);
+        assert!(!dispatchers.forget(&call));
+        assert_eq!(hold(&clock.state).next(), Some(later));
+    }
+
+    #[test]
+    fn a_place_is_used_again() {
+        let (clock, dispatchers, call, slot) = queued();
+        clock.remove(slot);
+        assert!(!clock.disarm(slot, &dispatchers), "the clock has forgotten it");
+        assert_eq!(clock.add(call).0, slot.0);
+    }
+}

@@ -174,3 +174,42 @@ fn deliver(handlers: &[Arc<Handler>], panics: &Panics, device: &Device) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn handler() -> Arc<Handler> {
+        Arc::new(Routine::new("test", 1, Arc::new(|_: &Device| true)))
+    }
+
+    #[test]
+    fn lines_that_are_asserted_take_turns() {
+        let controller = Controller::default();
+        let handlers = [handler(), handler(), handler()];
+        for handler in &handlers {
+            let slot = controller.add();
+            controller.connect(slot, handler.clone());
+            controller.assert(slot, true);
+        }
+        controller.assert(Slot(1), false);
+        let mut state = hold(&controller.state);
+        for expected in [0, 2, 0, 2] {
+            let picked = state.pick().unwrap();
+            assert!(Arc::ptr_eq(&picked[0], &handlers[expected]));
+        }
+    }
+
+    #[test]
+    fn a_line_nobody_listens_to_is_not_due() {
+        let controller = Controller::default();
+        let slot = controller.add();
+        controller.assert(slot, true);
+        assert!(hold(&controller.state).pick().is_none());
+        let handler = handler();
+        controller.connect(slot, handler.clone());
+        assert!(hold(&controller.state).pick().is_some());
+        controller.disconnect(slot, &handler);
+        assert!(hold(&controller.state).pick().is_none());
+    }
+}

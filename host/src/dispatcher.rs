@@ -177,3 +177,34 @@ impl Dispatcher {
         self.filled.notify_all();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_retired_call_leaves_nothing_in_any_queue() {
+        let dispatchers = Dispatchers::new(3);
+        let call = dispatchers.make("test", Arc::new(|_: &Dispatch| {}));
+        assert!(dispatchers.queue(&call, Cpu(2)));
+        assert_eq!(Arc::strong_count(&call), 2);
+        dispatchers.retire(&call);
+        assert_eq!(Arc::strong_count(&call), 1);
+        assert!(!dispatchers.forget(&call));
+    }
+
+    #[test]
+    fn every_queue_has_room_for_every_call() {
+        let dispatchers = Dispatchers::new(2);
+        let rooms = || [0, 1].map(|cpu: usize| hold(&dispatchers.each[cpu].queue).calls.capacity());
+        let calls: Vec<_> = (0..100)
+            .map(|_| dispatchers.make("test", Arc::new(|_: &Dispatch| {})))
+            .collect();
+        let before = rooms();
+        for cpu in [0, 1] {
+            assert!(calls.iter().all(|call| dispatchers.queue(call, Cpu(cpu))));
+            assert_eq!(rooms(), before);
+            assert!(calls.iter().all(|call| dispatchers.forget(call)));
+        }
+    }
+}

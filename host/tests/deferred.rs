@@ -7,7 +7,7 @@ use longshore_core::{Device, Dispatch, Irql, Passive};
 use longshore_host::{Config, Deferred, Host};
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, mpsc};
-use support::{LIMIT, expect, hold_on, host, is_waited_for, passive, signal};
+use support::{LIMIT, expect, hold_on, host, is_waited_for, passive, signal, until};
 
 #[test]
 fn a_call_runs_at_dispatch_on_the_cpu_it_names() {
@@ -95,9 +95,7 @@ fn one_call_may_run_on_two_cpus_at_once() {
         }
     });
     assert!(deferred.queue_on(Cpu(0)));
-    while !deferred.queue_on(Cpu(1)) {
-        machine.relax();
-    }
+    until(machine, || deferred.queue_on(Cpu(1)));
     expect(machine, &met);
 }
 

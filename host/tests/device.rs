@@ -8,7 +8,7 @@ use longshore_host::Device;
 use longshore_models::{Model, Step};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
-use support::{LIMIT, expect, host, passive, signal};
+use support::{LIMIT, expect, host, passive, signal, until};
 
 const SOURCE: u64 = 0;
 const TARGET: u64 = 8;
@@ -170,17 +170,13 @@ fn an_idle_device_is_not_stepped_until_a_register_is_written() {
         ..Copier::default()
     };
     let device = machine.attach(Box::new(copier), None).unwrap();
-    while steps.load(Ordering::SeqCst) == 0 {
-        machine.relax();
-    }
+    until(machine, || steps.load(Ordering::SeqCst) != 0);
     for _ in 0..1000 {
         device.read(STATUS, Width::Byte).unwrap();
     }
     assert_eq!(steps.load(Ordering::SeqCst), 1);
     device.write(STATUS, Width::Byte, 0).unwrap();
-    while steps.load(Ordering::SeqCst) == 1 {
-        machine.relax();
-    }
+    until(machine, || steps.load(Ordering::SeqCst) != 1);
 }
 
 #[test]
@@ -191,9 +187,7 @@ fn a_model_that_panics_is_gone_and_releases_its_line() {
     let device = machine.attach(Box::new(Copier::default()), Some(&line)).unwrap();
     let address = BusAddress::new(4096);
     start(&device, address, address);
-    while device.read(STATUS, Width::Byte) != Ok(1) {
-        machine.relax();
-    }
+    until(machine, || device.read(STATUS, Width::Byte) == Ok(1));
     assert_eq!(device.write(BREAK, Width::Byte, 0), Err(AccessError::Gone));
     assert_eq!(device.read(STATUS, Width::Byte), Err(AccessError::Gone));
     assert_eq!(machine.panics(), 1);

@@ -8,7 +8,7 @@ use longshore_hardware::Interrupt as _;
 use longshore_host::{Connection, Line};
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, mpsc};
-use support::{LIMIT, expect, host, is_waited_for, passive, signal};
+use support::{LIMIT, expect, host, is_waited_for, passive, signal, until};
 
 #[test]
 fn a_handler_runs_at_device_level_on_the_cpu_of_the_line() {
@@ -112,9 +112,9 @@ fn a_stuck_line_is_muted_until_it_is_lowered() {
         served.clear();
         other.raise();
         expect(machine, &served);
-        while runs.load(Ordering::SeqCst) < storm * Line::STORM_LIMIT {
-            machine.relax();
-        }
+        until(machine, || {
+            runs.load(Ordering::SeqCst) >= storm * Line::STORM_LIMIT
+        });
         // Asserting what is asserted changes nothing. The other line's turn comes after any that this one had left.
         line.raise();
         served.clear();

@@ -27,6 +27,18 @@ pub(crate) fn expect(machine: &Machine, signal: &Signal) {
     assert_eq!(signal.wait_for(&passive(machine), LIMIT), Waited::Signalled);
 }
 
+/// Polls in a test's own thread.
+pub(crate) fn until(machine: &Machine, is_so: impl Fn() -> bool) {
+    let begin = machine.now();
+    while !is_so() {
+        assert!(
+            u128::from(machine.now().0 - begin.0) < LIMIT.as_nanos(),
+            "it never was"
+        );
+        machine.relax();
+    }
+}
+
 /// Waits inside a callback, where waiting is not allowed: another thread is at PASSIVE and has the token it takes.
 pub(crate) fn wait_in_callback(machine: &Machine, signal: &Signal, limit: Duration) -> Waited {
     std::thread::scope(|scope| {
