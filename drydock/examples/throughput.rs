@@ -9,7 +9,7 @@ use std::time::Instant;
 fn main() {
     let mut target = check_provider(|bay| {
         let config = Config {
-            piece: 16,
+            piece: 64,
             cpu: bay.machine().engine_cpu(),
             ..Config::default()
         };
