@@ -2,11 +2,16 @@
 
 mod support;
 
+use longshore_core::Event;
 use longshore_core::completion::{Cause, Outcome, Verdict};
+use longshore_core::event::Operation;
 use longshore_core::machine::Machine as _;
 use longshore_engines::cpu::{Config, MAXIMUM_TRANSFER_SIZE};
 use longshore_hardware::{BusAddress, DmaMemory};
+use longshore_host::Host;
 use longshore_netdma::{Channel, Completion, NoOutcome, OpenError, Refused, Version};
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use support::*;
 
@@ -196,31 +201,81 @@ fn an_error_fails_the_operation_and_those_behind_it() {
     }
 }
 
-/// Three threads submit, and one aborts all the time. Every operation has one truthful outcome.
+/// Three threads submit, and one aborts all the time. Every operation has one truthful outcome, recorded once and
+/// delivered once, and the events say so.
 #[test]
 fn submitting_and_aborting_at_once_loses_nothing() {
     for version in VERSIONS {
-        let host = host();
+        let ledger = Arc::new(Mutex::new(BTreeMap::new()));
+        let host = observed_host(&ledger);
         let machine = host.machine();
         let engine = engine(machine, config(version));
         let channel = Channel::open(&passive(machine), machine, &engine, 4).unwrap();
         let source = filled(machine, 20_000, 9);
-        let ended = std::thread::scope(|scope| {
-            let submitters: Vec<_> = (0..3)
-                .map(|_| scope.spawn(|| submit(machine, &channel, source.address(), 400)))
-                .collect();
+        std::thread::scope(|scope| {
+            for _ in 0..3 {
+                scope.spawn(|| submit(machine, &channel, source.address(), 400));
+            }
             for _ in 0..100 {
                 let _ = channel.abort((&passive(machine)).into());
                 std::thread::sleep(Duration::from_micros(200));
             }
-            submitters
-                .into_iter()
-                .map(|thread| thread.join().unwrap())
-                .sum::<u32>()
         });
-        assert_eq!(ended, 1200);
         assert_eq!(channel.pending(), 0);
+        let ledger = ledger.lock().unwrap();
+        assert_eq!(ledger.len(), 1200);
+        assert!(ledger.values().all(|counts| *counts == [1, 1, 1, 0]));
     }
+}
+
+/// Proves: NETDMA-043.
+#[test]
+fn a_dropped_channel_says_what_nobody_was_told() {
+    let ledger = Arc::new(Mutex::new(BTreeMap::new()));
+    let host = observed_host(&ledger);
+    let machine = host.machine();
+    let engine = engine(machine, config(Version::V2_0));
+    let passive = passive(machine);
+    let channel = Channel::open(&passive, machine, &engine, 4).unwrap();
+    let buffer = zeros(machine, 1 << 20);
+    for _ in 0..3 {
+        channel
+            .copy(
+                (&passive).into(),
+                buffer.address(),
+                buffer.address(),
+                1 << 20,
+                Completion::all(),
+            )
+            .unwrap();
+    }
+    drop(channel);
+    let ledger = ledger.lock().unwrap();
+    assert_eq!(ledger.len(), 3);
+    assert!(ledger.values().all(|counts| *counts == [1, 1, 0, 1]));
+}
+
+/// For each operation, how often it was accepted, ended, delivered and undelivered.
+type Ledger = Mutex<BTreeMap<Operation, [u32; 4]>>;
+
+fn observed_host(ledger: &Arc<Ledger>) -> Host {
+    let ledger = ledger.clone();
+    let observer = move |event: &Event| {
+        let (operation, column) = match *event {
+            Event::Accepted(operation) => (operation, 0),
+            Event::Ended(operation, _) => (operation, 1),
+            Event::Delivered(operation, _) => (operation, 2),
+            Event::Undelivered(operation, _) => (operation, 3),
+            _ => return,
+        };
+        let mut ledger = ledger.lock().expect("nobody panicked");
+        ledger.entry(operation).or_default()[column] += 1;
+    };
+    Host::new(longshore_host::Config {
+        observer: Some(Arc::new(observer)),
+        ..longshore_host::Config::default()
+    })
+    .expect("a small machine")
 }
 
 fn submit(
@@ -228,7 +283,7 @@ fn submit(
     channel: &Channel<longshore_host::Machine>,
     source: BusAddress,
     count: u32,
-) -> u32 {
+) {
     let passive = passive(machine);
     let destination = zeros(machine, 20_000);
     let mut expected = vec![0; 20_000];
@@ -261,5 +316,4 @@ fn submit(
         }
         ended += 1;
     }
-    ended
 }

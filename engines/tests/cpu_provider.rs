@@ -3,14 +3,14 @@
 mod support;
 
 use longshore_core::completion::Cause;
-use longshore_core::machine::Machine as _;
+use longshore_core::machine::{Deferred as _, Machine as _};
 use longshore_engines::cpu::{Config, CpuChannel, CpuEngine};
 use longshore_hardware::netdma::{ControlFlags, Descriptor, TransferStatus};
 use longshore_hardware::{BusAddress, DmaMemory, Lease};
 use longshore_host::{Host, Machine};
 use longshore_netdma::state::State;
 use longshore_netdma::{ChannelParameters, ProviderChannel, Version};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use support::*;
 
 const BOTH: ControlFlags =
@@ -57,7 +57,10 @@ impl Bench {
     }
 
     fn at(&self, index: u64) -> BusAddress {
-        self.ring.address().checked_add(index * 64).unwrap()
+        self.ring
+            .address()
+            .checked_add(index * 64)
+            .expect("a small index")
     }
 
     /// Descriptor `index` copies everything and is followed by `next`.
@@ -74,7 +77,7 @@ impl Bench {
     }
 
     fn link(&self, index: u64, next: u64) {
-        let link = self.at(index).checked_add(0x18).unwrap();
+        let link = self.at(index).checked_add(0x18).expect("a small index");
         let next = self.at(next).raw();
         self.host
             .machine()
@@ -299,4 +302,35 @@ fn an_engine_can_be_dropped_while_it_copies() {
     assert!(told.upgrade().is_none(), "somebody still holds the interface");
     let refused = channel.append((&passive(host.machine())).into(), BusAddress::new(64), 1);
     assert!(refused.is_err());
+}
+
+/// A deferred call on the worker's own CPU cannot wait for the worker: it stops the channel itself.
+#[test]
+fn a_channel_can_be_stopped_at_dispatch_on_the_worker_s_cpu() {
+    let config = Config {
+        piece: 512,
+        budget: 3,
+        ..Config::default()
+    };
+    let bench = Bench::new(config, 1 << 16);
+    let machine = bench.host.machine();
+    bench.describe(0, Some(0), BOTH);
+    let answers = Arc::new(Mutex::new(Vec::new()));
+    for _ in 0..50 {
+        bench.start(0, 1);
+        bench.word_is(0, TransferStatus::ACTIVE);
+        let (channel, heard) = (bench.channel.clone(), answers.clone());
+        let before = answers.lock().unwrap().len();
+        let stop = machine.deferred(&passive(machine), "stop", config.cpu, move |dispatch| {
+            let suspended = channel.suspend(dispatch.into());
+            let aborted = channel.abort(dispatch.into());
+            heard.lock().unwrap().push((suspended, aborted));
+        });
+        stop.queue();
+        until("the stop", || answers.lock().unwrap().len() > before);
+        bench.word_is(0, TransferStatus::HALTED);
+        assert_eq!(bench.channel.state(), State::Aborted);
+    }
+    let answers = answers.lock().unwrap();
+    assert!(answers.iter().all(|answer| *answer == (Ok(bench.at(0)), Ok(()))));
 }
