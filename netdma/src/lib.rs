@@ -2,7 +2,9 @@
 //!
 //! * [`version`]: versions of the contract;
 //! * [`provider`]: what a provider is, and what it sees of NetDMA;
-//! * [`state`]: the total table of a channel.
+//! * [`state`]: the total table of a channel;
+//! * [`channel`]: a channel as a client holds it;
+//! * [`operation`]: what a client names an operation by, and why one is refused.
 //!
 //! There is no engine here. Whatever moves bytes lives above.
 #![no_std]
@@ -10,10 +12,18 @@
 
 extern crate alloc;
 
+pub mod channel;
+mod interface;
+mod layout;
+pub mod operation;
 pub mod provider;
+mod ring;
 pub mod state;
+mod submission;
 pub mod version;
 
+pub use channel::Channel;
+pub use operation::{Completion, NoOutcome, OpenError, OperationHandle, Refused};
 pub use provider::{
     Allocated, ChannelInterface, ChannelParameters, Characteristics, Handlers, Provider, ProviderChannel,
 };

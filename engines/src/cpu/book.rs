@@ -3,13 +3,13 @@
 //! Whoever may touch memory for the channel holds the *claim* (`busy`), which is given out by [`Book::claim`] and
 //! given back by [`Book::release`]. All else only changes the book.
 
-use super::stops::{Answer, Stop, Stops, Withdrawn};
+use super::stops::{Stop, Stops};
 use super::transfer::Transfer;
 use longshore_core::completion::Cause;
-use longshore_core::{Event, Machine, Rule};
+use longshore_core::{Event, Machine};
 use longshore_hardware::BusAddress;
-use longshore_hardware::netdma::{CompletionWord, DESCRIPTOR_ALIGNMENT, TransferStatus};
-use longshore_netdma::provider::{AppendError, ChannelParameters, StartError, Unsuccessful};
+use longshore_hardware::netdma::{CompletionWord, TransferStatus};
+use longshore_netdma::provider::ChannelParameters;
 use longshore_netdma::state::{Action, Input, State, TABLE, step};
 
 /// Which allocation of a channel somebody holds. A channel that was freed and allocated again is another lease.
@@ -18,7 +18,7 @@ pub(super) struct LeaseNumber(u32);
 
 /// Where the engine goes on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Position {
+pub(super) enum Position {
     /// At this descriptor.
     At(BusAddress),
     /// At whatever the link of this descriptor says by then.
@@ -54,30 +54,22 @@ pub(super) enum Finished {
     Report(Report),
 }
 
-/// The answer to a request to stop.
-pub(super) enum Asked {
-    /// It is answered.
-    Answered(Answer),
-    /// The answer comes under this number.
-    Waiting(u32),
-}
-
 /// Everything known of one channel.
 pub(super) struct Book {
-    lease: LeaseNumber,
-    state: State,
-    counted: bool,
-    completion: BusAddress,
-    last: BusAddress,
-    position: Position,
-    count: u64,
-    appended: bool,
-    run: u32,
-    busy: bool,
-    current: Option<Transfer>,
-    stops: Stops,
-    fault: Option<(BusAddress, Cause)>,
-    context: Option<u32>,
+    pub(super) lease: LeaseNumber,
+    pub(super) state: State,
+    pub(super) counted: bool,
+    pub(super) completion: BusAddress,
+    pub(super) last: BusAddress,
+    pub(super) position: Position,
+    pub(super) count: u64,
+    pub(super) appended: bool,
+    pub(super) run: u32,
+    pub(super) busy: bool,
+    pub(super) current: Option<Transfer>,
+    pub(super) stops: Stops,
+    pub(super) fault: Option<(BusAddress, Cause)>,
+    pub(super) context: Option<u32>,
 }
 
 impl Book {
@@ -100,7 +92,7 @@ impl Book {
         }
     }
 
-    fn apply<M: Machine>(&mut self, machine: &M, input: Input) -> Action {
+    pub(super) fn apply<M: Machine>(&mut self, machine: &M, input: Input) -> Action {
         let (after, action) = step(self.state, input);
         machine.emit(Event::Transition {
             table: TABLE,
@@ -156,7 +148,7 @@ impl Book {
         self.free(machine, self.lease);
     }
 
-    fn state_for(&self, lease: LeaseNumber) -> State {
+    pub(super) fn state_for(&self, lease: LeaseNumber) -> State {
         if lease == self.lease {
             self.state
         } else {
@@ -171,162 +163,6 @@ impl Book {
             Position::Behind(_) => false,
         };
         self.current.is_none() && if self.counted { self.count == 0 } else { !more }
-    }
-
-    // ---- calls that change the book only ----
-
-    /// A new chain.
-    pub(super) fn start<M: Machine>(
-        &mut self,
-        machine: &M,
-        lease: LeaseNumber,
-        first: BusAddress,
-        count: u32,
-    ) -> Result<(), StartError> {
-        let refuse = |rule| {
-            let status = StartError::Unsuccessful.status();
-            machine.emit(Event::Misuse("ProviderStartDma", Rule(rule), status));
-            Err(StartError::Unsuccessful)
-        };
-        if step(self.state_for(lease), Input::Start).1 == Action::Refuse {
-            return refuse("NETDMA-043");
-        }
-        if !is_descriptor(first) {
-            return refuse("NETDMA-052");
-        }
-        if self.counted && count == 0 {
-            return refuse("RACE-2");
-        }
-        self.apply(machine, Input::Start);
-        // What is being copied now belongs to the old run: it is finished, and reports Active (RACE-7).
-        self.run = self.run.wrapping_add(1);
-        self.last = BusAddress::NULL;
-        self.position = Position::At(first);
-        self.count = u64::from(count);
-        self.appended = false;
-        self.fault = None;
-        Ok(())
-    }
-
-    /// The chain goes on. In version 1.x the address is not used: the tail's link says it (RACE-1).
-    pub(super) fn append<M: Machine>(
-        &mut self,
-        machine: &M,
-        lease: LeaseNumber,
-        first: BusAddress,
-        count: u32,
-    ) -> Result<(), AppendError> {
-        let rule = match step(self.state_for(lease), Input::Append).1 {
-            Action::Refuse => Some("NETDMA-076"),
-            _ if !is_descriptor(first) => Some("NETDMA-052"),
-            _ if self.counted && self.contradicts_cached(first, count) => Some("NETDMA-074"),
-            _ => None,
-        };
-        if let Some(rule) = rule {
-            let status = AppendError::Unsuccessful.status();
-            machine.emit(Event::Misuse("ProviderAppendDma", Rule(rule), status));
-            return Err(AppendError::Unsuccessful);
-        }
-        if self.counted && count == 0 {
-            return Ok(());
-        }
-        self.apply(machine, Input::Append);
-        self.count = self.count.saturating_add(u64::from(count));
-        self.appended = true;
-        Ok(())
-    }
-
-    /// Only an engine that has run out knows where the next chain must begin; before that it has not read the
-    /// tail. A suspended one may have been edited.
-    fn contradicts_cached(&self, first: BusAddress, count: u32) -> bool {
-        count > 0 && self.state == State::Idle && self.position != Position::At(first)
-    }
-
-    /// The chain goes on behind the last descriptor, whose link may have been edited (NETDMA-091).
-    pub(super) fn resume<M: Machine>(&mut self, machine: &M, lease: LeaseNumber) -> Result<(), Unsuccessful> {
-        if step(self.state_for(lease), Input::Resume).1 == Action::Refuse {
-            machine.emit(Event::Misuse(
-                "ProviderResumeDma",
-                Rule("AMB-11"),
-                Unsuccessful.status(),
-            ));
-            return Err(Unsuccessful);
-        }
-        self.apply(machine, Input::Resume);
-        if self.counted && self.count == 0 {
-            self.apply(machine, Input::RanDry);
-        } else if !self.last.is_null() {
-            self.position = Position::Behind(self.last);
-        }
-        Ok(())
-    }
-
-    // ---- stops ----
-
-    /// Somebody wants the channel to stop.
-    pub(super) fn ask<M: Machine>(&mut self, machine: &M, lease: LeaseNumber, stop: Stop) -> Asked {
-        match step(self.state_for(lease), stop.input()).1 {
-            Action::Refuse => Asked::Answered(Err(Unsuccessful)),
-            Action::Done | Action::Repeat if !self.busy => {
-                self.apply(machine, stop.input());
-                let last = self.last;
-                self.settle(stop);
-                Asked::Answered(Ok(last))
-            }
-            _ => Asked::Waiting(self.stops.ask(stop)),
-        }
-    }
-
-    /// The answer to an earlier request.
-    pub(super) fn answer(&self, stop: Stop, number: u32) -> Option<Answer> {
-        self.stops.answer(stop, number)
-    }
-
-    /// Takes a request back.
-    pub(super) fn withdraw(&mut self, stop: Stop, number: u32) -> Withdrawn {
-        self.stops.withdraw(stop, number)
-    }
-
-    /// The worker must let go of the current descriptor.
-    pub(super) fn wants_cut(&self) -> bool {
-        self.state == State::Free || self.stops.wants_cut()
-    }
-
-    fn serve<M: Machine>(&mut self, machine: &M, stop: Stop) -> Option<CompletionWord> {
-        let action = self.apply(machine, stop.input());
-        let answer = match action {
-            Action::Refuse => Err(Unsuccessful), // an abort came first
-            _ => Ok(self.last),
-        };
-        self.stops.begin(stop, answer);
-        let word = match action {
-            Action::WriteHalted => self.word(self.last, TransferStatus::HALTED),
-            Action::WriteSuspend => self.word(self.last, TransferStatus::SUSPEND),
-            _ => None,
-        };
-        if answer.is_ok() {
-            self.settle(stop);
-        }
-        word
-    }
-
-    fn settle(&mut self, stop: Stop) {
-        if stop != Stop::Suspend {
-            self.cut();
-        }
-        if stop == Stop::Reset {
-            self.last = BusAddress::NULL;
-            self.fault = None;
-        }
-    }
-
-    /// Forgets the chain: from here on no descriptor of it is looked at (NETDMA-093).
-    fn cut(&mut self) {
-        self.run = self.run.wrapping_add(1);
-        self.current = None;
-        self.position = Position::At(BusAddress::NULL);
-        self.count = 0;
-        self.appended = false;
     }
 
     // ---- the claim ----
@@ -503,7 +339,7 @@ impl Book {
         }
     }
 
-    fn word(&self, last: BusAddress, status: TransferStatus) -> Option<CompletionWord> {
+    pub(super) fn word(&self, last: BusAddress, status: TransferStatus) -> Option<CompletionWord> {
         (!self.completion.is_null()).then(|| CompletionWord::new(last, status))
     }
 
@@ -533,8 +369,4 @@ impl Book {
     pub(super) fn state(&self, lease: LeaseNumber) -> State {
         self.state_for(lease)
     }
-}
-
-fn is_descriptor(address: BusAddress) -> bool {
-    !address.is_null() && address.is_aligned(DESCRIPTOR_ALIGNMENT)
 }

@@ -1,6 +1,7 @@
 //! A channel of a CPU engine, as its user holds it.
 
-use super::book::{Asked, LeaseNumber};
+use super::book::LeaseNumber;
+use super::calls::Asked;
 use super::config::PATIENCE;
 use super::stops::{Answer, Stop, Withdrawn};
 use super::worker::{Parts, Worker};
