@@ -11,6 +11,7 @@ fn main() {
         let config = Config {
             piece: 64,
             cpu: bay.machine().engine_cpu(),
+            patience: 1_000,
             ..Config::default()
         };
         Arc::new(CpuEngine::open(bay.passive(), bay.machine(), config))

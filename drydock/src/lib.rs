@@ -12,13 +12,12 @@
 //! Checking a NetDMA provider of your own, in your own test:
 //!
 //! ```
-//! use longshore_core::machine::Machine as _;
 //! use longshore_drydock::check_provider;
 //! use longshore_engines::cpu::{Config, CpuEngine};
 //! use std::sync::Arc;
 //!
 //! check_provider(|bay| {
-//!     let config = Config { piece: 16, cpu: bay.machine().engine_cpu(), ..Config::default() };
+//!     let config = Config { piece: 16, cpu: bay.machine().engine_cpu(), patience: 1_000, ..Config::default() };
 //!     Arc::new(CpuEngine::open(bay.passive(), bay.machine(), config))
 //! })
 //! .seeds(20)

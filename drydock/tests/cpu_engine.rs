@@ -1,6 +1,5 @@
 //! The CPU engine keeps the NetDMA contract, in both generations.
 
-use longshore_core::machine::Machine as _;
 use longshore_drydock::{Check, check_provider};
 use longshore_engines::cpu::{Config, CpuEngine};
 use longshore_netdma::Version;
@@ -13,6 +12,7 @@ fn engine(version: Version) -> Check {
             version,
             piece: 16,
             cpu,
+            patience: 1_000,
             ..Config::default()
         };
         Arc::new(CpuEngine::open(bay.passive(), bay.machine(), config))

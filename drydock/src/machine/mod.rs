@@ -218,10 +218,10 @@ impl Machine {
         self.state().phase == Phase::Ending
     }
 
-    /// Memory that is still allocated at the end of this run is no finding: the hardware never became quiet, so
-    /// keeping it is right.
-    pub fn keep_memory(&self) {
-        self.state().keeps_memory = true;
+    /// Keeps `what` until the machine is switched off: the hardware never became quiet, so the memory that it may
+    /// still write, and whoever serves it, must stay. Memory that is still allocated then is no finding.
+    pub fn keep(&self, what: impl Send + 'static) {
+        self.state().kept.push(Box::new(what));
     }
 
     /// Ranges that are allocated now.

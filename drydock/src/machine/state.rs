@@ -160,7 +160,8 @@ pub(crate) struct State {
     pub(crate) stalled_until: Option<u64>,
     /// A call on an ending machine is a step out; too many of them and the context is stopped.
     pub(crate) ending_calls: u32,
-    pub(crate) keeps_memory: bool,
+    /// What stays until the machine is switched off.
+    pub(crate) kept: Vec<Box<dyn std::any::Any + Send>>,
 }
 
 impl State {
@@ -206,7 +207,7 @@ impl State {
             struck: false,
             stalled_until: None,
             ending_calls: 0,
-            keeps_memory: false,
+            kept: Vec::new(),
         }
     }
 

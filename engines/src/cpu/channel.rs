@@ -2,7 +2,6 @@
 
 use super::book::LeaseNumber;
 use super::calls::Asked;
-use super::config::PATIENCE;
 use super::stops::{Answer, Stop, Withdrawn};
 use super::worker::{Parts, Worker};
 use alloc::sync::{Arc, Weak};
@@ -56,7 +55,7 @@ impl<M: Machine> CpuChannel<M> {
         // belong to this very CPU.
         let here = machine.level() == Irql::DISPATCH;
         Parts::kick(&self.parts);
-        for _ in 0..PATIENCE {
+        for _ in 0..self.worker.config.patience {
             if here {
                 self.worker.serve_stop(&self.parts);
             }
@@ -70,7 +69,7 @@ impl<M: Machine> CpuChannel<M> {
 
     /// The engine does not answer. What is told now must be the truth for good.
     fn give_up(&self, stop: Stop, number: u32) -> Answer {
-        loop {
+        for _ in 0..self.worker.config.patience {
             match self.worker.book(|book| book.withdraw(stop, number)) {
                 Withdrawn::Answered(answer) => return answer,
                 Withdrawn::Taken => {
@@ -82,13 +81,15 @@ impl<M: Machine> CpuChannel<M> {
                 Withdrawn::InService => self.worker.machine.relax(),
             }
         }
+        // That one store does not return. It may still happen, so nothing is known of the engine's quiet.
+        Err(Unsuccessful)
     }
 
     /// Waits, for a bounded time, until nobody works for the channel or is inside its user's code.
     fn wait_for_quiet(&self) {
         let machine = &self.worker.machine;
         let caller = (machine.level() == Irql::DISPATCH).then(|| machine.cpu());
-        for _ in 0..PATIENCE {
+        for _ in 0..self.worker.config.patience {
             if self.worker.book(|book| book.at_rest()) && self.worker.reports(|reports| reports.quiet(caller))
             {
                 return;

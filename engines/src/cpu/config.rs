@@ -6,10 +6,6 @@ use longshore_netdma::Version;
 /// The most bytes one descriptor may move on a CPU engine.
 pub const MAXIMUM_TRANSFER_SIZE: u32 = 1 << 20;
 
-/// How often a caller looks for an answer of the worker before it gives up, with one `relax` between two looks.
-/// Handlers run at DISPATCH too, so they may not wait for longer than some bound.
-pub(super) const PATIENCE: u32 = 100_000;
-
 /// How a CPU engine is set up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Config {
@@ -23,6 +19,9 @@ pub struct Config {
     pub piece: u64,
     /// How many descriptors it does in one deferred call before it lets others go first.
     pub budget: u32,
+    /// How often a caller looks for an answer of the worker before it gives up, with one `relax` between two looks.
+    /// Handlers run at DISPATCH too, so they may not wait for longer than some bound.
+    pub patience: u32,
 }
 
 impl Default for Config {
@@ -33,6 +32,7 @@ impl Default for Config {
             cpu: Cpu(0),
             piece: u64::from(MAXIMUM_TRANSFER_SIZE),
             budget: 64,
+            patience: 100_000,
         }
     }
 }

@@ -454,11 +454,8 @@ impl Berth {
         drop(memories);
     }
 
-    /// Leaves memory with an engine that never became quiet.
-    pub(super) fn abandon(&self) {
-        self.machine.keep_memory();
-        if let Ok(mut memories) = self.memories.lock() {
-            std::mem::forget(memories.take());
-        }
+    /// Leaves everything with an engine that never became quiet.
+    pub(super) fn abandon(self: &Arc<Self>) {
+        self.machine.keep(Arc::clone(self));
     }
 }

@@ -339,16 +339,17 @@ fn stall(berth: &Arc<Berth>, passive: &mut Passive) {
     if !berth.start((&*passive).into(), 0..4) {
         return berth.close((&*passive).into());
     }
-    if berth.wait_for(passive, 3, Look::Poll) {
-        return berth.close((&*passive).into());
-    }
+    let ended = berth.wait_for(passive, 3, Look::Poll);
     let for_ever = matches!(berth.machine.fault(), Some(Fault::Stall { micros: u32::MAX, .. }));
-    berth.require(for_ever, "SEED-003-8", || {
+    berth.require(ended || for_ever, "SEED-003-8", || {
         "the chain never ended, though the engine goes on".into()
     });
-    if berth.characteristics.handlers.contains(Handlers::ABORT) && berth.abort((&*passive).into()) {
-        berth.close((&*passive).into());
-    } else {
-        berth.abandon();
+    if !for_ever {
+        return berth.close((&*passive).into());
     }
+    if !ended && berth.characteristics.handlers.contains(Handlers::ABORT) {
+        berth.abort((&*passive).into());
+    }
+    // Even an engine that proved to be quiet may stand in its own code; taking it apart would wait for ever.
+    berth.abandon();
 }
