@@ -410,7 +410,7 @@ impl State {
             Schedule::Straight => !self.intruder_is_ready() || self.contexts[context].kind == "intruder",
             // Seeds differ in how often they leave the one who runs.
             Schedule::Seed(seed) => {
-                let patience = 4 << (seed % 4);
+                let patience = 3 << (seed % 4);
                 self.random.below(patience) != 0
             }
             Schedule::Explicit(explicit) => explicit.get(self.chosen.len()).is_none_or(|choice| *choice == 0),
