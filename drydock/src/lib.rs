@@ -7,5 +7,6 @@
 
 mod ledger;
 pub mod machine;
+pub mod reference;
 
 pub use machine::{Breach, Config, Fault, Finding, Machine, Oracle, Plan, Run, Schedule, run};
