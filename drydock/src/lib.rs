@@ -29,6 +29,7 @@ pub mod broken;
 pub mod explore;
 mod ledger;
 pub mod machine;
+pub mod reference;
 pub mod replay;
 pub mod report;
 pub mod rules;

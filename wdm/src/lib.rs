@@ -1,4 +1,39 @@
-//! WDM system DMA: adapters, transfers, the completion routine, and the Controller trait.
+//! The Windows contract for system DMA: adapters, transfers, the completion routine, cancel, and the trait that a
+//! DMA controller implements.
+//!
+//! Bottom to top:
+//! * [`status`]: the numbers of the contract;
+//! * [`controller`]: what a DMA controller must offer, the HAL-extension contract;
+//! * [`state`]: the total table of one transfer, from state and call to state and answer;
+//! * [`system`]: one registered controller: its interrupt, its deferred calls, its channels;
+//! * [`adapter`]: a device's way to one channel: allocating, freeing, reading the counter;
+//! * [`transfer`]: what is mapped and flushed, and why not.
+//!
+//! One lock per controller, at the level of its interrupt, serialises every call into the controller and guards
+//! every state. No callback runs under it.
 #![no_std]
+#![forbid(unsafe_code)]
 
 extern crate alloc;
+
+pub mod adapter;
+mod allocation;
+mod board;
+pub mod controller;
+mod ending;
+mod hardware;
+mod map;
+mod mapping;
+pub mod state;
+pub mod status;
+pub mod system;
+pub mod transfer;
+
+pub use adapter::{Adapter, AdapterError, DeviceDescription, DmaWidth, PutRefused};
+pub use allocation::{AdapterControl, AllocateError, Allocation, AllocationRefused};
+pub use controller::{Controller, ControllerAttributes, InterruptType, Program, ProgramError, RequestLines};
+pub use mapping::{CompletionContext, CompletionRoutine, DeviceObject};
+pub use state::{Refusal, State};
+pub use status::{AllocationFlags, DmaCompletionStatus, IoAllocationAction};
+pub use system::{RegisterError, SystemDma};
+pub use transfer::{FlushError, FlushRequest, MapError, MapRequest, Progress, TransferContext};

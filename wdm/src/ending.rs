@@ -1,0 +1,172 @@
+//! How a transfer ends: cancelled, flushed or polled.
+
+use crate::adapter::Adapter;
+use crate::board::{Board, Channel, Record};
+use crate::mapping::{Job, Mapping, called};
+use crate::state::{Answer, Input, Refusal, State};
+use crate::transfer::{FlushError, FlushRequest, Progress, TransferContext};
+use alloc::collections::LinkedList;
+use alloc::sync::Arc;
+use core::mem;
+use longshore_core::completion::Outcome;
+use longshore_core::event::{Event, Owner, Rule};
+use longshore_core::machine::Machine;
+use longshore_core::{AtMostDispatch, NtStatus};
+
+/// What a flush takes out of the board, to be dropped outside of the lock.
+struct Flushed<M: Machine> {
+    mapping: Option<Arc<Mapping<M>>>,
+    _job: LinkedList<Job<M>>,
+    /// Whether the transfer had to be cut, though nobody had cancelled it.
+    cut: bool,
+}
+
+impl<M: Machine> Adapter<M> {
+    /// Marks the context as cancelled, and stops its transfer if one runs. It does not wait: the completion routine
+    /// is still called, and with what really happened (WDM-185).
+    #[doc(alias = "CancelMappedTransfer")]
+    pub fn cancel_mapped<'l>(
+        &self,
+        level: impl Into<AtMostDispatch<'l>>,
+        context: &TransferContext,
+    ) -> Result<(), Refusal> {
+        let _ = level.into();
+        called(self.machine(), "CancelMappedTransfer", || {
+            self.system().with(|board| {
+                self.settle(board, context);
+                if self.step(context, Input::CancelMapped)? == Answer::Stop {
+                    self.system().hardware().stop(board, self.channel_number());
+                }
+                Ok(())
+            })
+        })
+    }
+
+    /// Ends a mapping and gives its bytes back to software. Tells the outcome, if there was a mapping.
+    ///
+    /// Right after a cancel it need not wait for the callback, which then comes later (R7). A transfer that still
+    /// runs, and that nobody cancelled, is cut; that is misuse.
+    #[doc(alias = "FlushAdapterBuffersEx")]
+    pub fn flush<'l>(
+        &self,
+        level: impl Into<AtMostDispatch<'l>>,
+        context: &TransferContext,
+        request: FlushRequest<'_>,
+    ) -> Result<Option<Outcome>, FlushError> {
+        let _ = level.into();
+        const NAME: &str = "FlushAdapterBuffersEx";
+        called(self.machine(), NAME, || {
+            let flushed = self
+                .system()
+                .with(|board| self.flush_under_lock(board, context, request))?;
+            if flushed.cut {
+                self.machine()
+                    .emit(Event::Misuse(NAME, Rule("WDM-174"), NtStatus::SUCCESS));
+            }
+            Ok(flushed.mapping.and_then(|mapping| mapping.outcome()))
+        })
+    }
+
+    fn flush_under_lock(
+        &self,
+        board: &mut Board<M>,
+        context: &TransferContext,
+        request: FlushRequest<'_>,
+    ) -> Result<Flushed<M>, FlushError> {
+        let number = self.channel_number();
+        let hardware = self.system().hardware();
+        let mapping = board
+            .channel(number)
+            .and_then(|channel| channel.held_by(context.record()))
+            .and_then(|holder| holder.mapping.clone());
+        if let Some(mapping) = &mapping {
+            if !matches(mapping, request) {
+                return Err(FlushError::Mismatch);
+            }
+            // The driver may know from its device that the end has come, before the interrupt is handled.
+            hardware.collect(board, number);
+        }
+        self.settle(board, context);
+        let answer = self.step(context, Input::Flush).map_err(FlushError::Refused)?;
+        let Some(mapping) = mapping else {
+            return Ok(Flushed {
+                mapping: None,
+                _job: LinkedList::new(),
+                cut: false,
+            });
+        };
+        hardware.conclude(board, number);
+        hardware.core.controller.flush(number);
+        mapping.hand_over(&hardware.core.machine, Owner::Cpu);
+        Ok(Flushed {
+            mapping: Some(mapping),
+            _job: board.channel(number).map_or_else(LinkedList::new, Channel::unmap),
+            cut: answer == Answer::Cut,
+        })
+    }
+
+    /// Brings the stored state in line with the completion cell, which alone knows that the end has come.
+    fn settle(&self, board: &mut Board<M>, context: &TransferContext) {
+        if let Some(outcome) = self.mapping_of(board, context.record()).map(|m| m.outcome())
+            && outcome.is_some()
+            && matches!(context.record().state(), State::Run | State::RunX)
+        {
+            // Never refused.
+            let _ = self.step(context, Input::Ended);
+        }
+    }
+
+    fn mapping_of(&self, board: &mut Board<M>, context: &Arc<Record>) -> Option<Arc<Mapping<M>>> {
+        board
+            .channel(self.channel_number())?
+            .held_by(context)?
+            .mapping
+            .clone()
+    }
+
+    /// How far a transfer is. With a controller that does not interrupt this is how its end is found.
+    pub fn poll<'l>(&self, level: impl Into<AtMostDispatch<'l>>, context: &TransferContext) -> Progress {
+        let _ = level.into();
+        let number = self.channel_number();
+        let hardware = self.system().hardware();
+        self.system().with(|board| {
+            let mapping = self.mapping_of(board, context.record());
+            if mapping.is_some() {
+                hardware.collect(board, number);
+            }
+            self.settle(board, context);
+            let outcome = mapping.as_ref().and_then(|mapping| mapping.outcome());
+            let mapped = mapping.as_ref().map_or(0, |mapping| mapping.mapped);
+            let remaining = match outcome {
+                Some(outcome) => u32::try_from(outcome.residue).unwrap_or(mapped),
+                None if mapping.is_some() => hardware.core.left(number, mapped),
+                None => 0,
+            };
+            Progress {
+                state: self.stored_state(context.record()),
+                mapped,
+                remaining,
+                outcome,
+            }
+        })
+    }
+}
+
+impl<M: Machine> Channel<M> {
+    /// Takes the flushed mapping out.
+    fn unmap(&mut self) -> LinkedList<Job<M>> {
+        if let Some(holder) = &mut self.holder {
+            // The caller has another reference, so nothing is dropped under the lock.
+            holder.mapping = None;
+        }
+        mem::take(&mut self.running)
+    }
+}
+
+/// Whether a flush repeats the arguments of its map, all but the length (WDM-170).
+fn matches<M: Machine>(mapping: &Mapping<M>, request: FlushRequest<'_>) -> bool {
+    let first = request.buffer.part(request.offset, 1).next();
+    request.offset == mapping.offset
+        && request.write_to_device == mapping.write_to_device
+        && first.map(|byte| byte.start()) == mapping.ranges.first().map(|range| range.start())
+}

@@ -1,0 +1,164 @@
+//! One mapping: what a successful map promised, with its own completion cell.
+//!
+//! A mapping outlives its flush and the freeing of its channel for as long as its callback is owed, and it
+//! can never report on a newer one, which has a record and a cell of its own.
+
+use crate::adapter::Adapter;
+use crate::status::DmaCompletionStatus;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::sync::atomic::Ordering;
+use longshore_core::completion::{CancelAnswer, Cell, Outcome, Owed, Seen, Ticket, Witness};
+use longshore_core::event::{Event, Owner, Rule};
+use longshore_core::machine::{Machine, Promise};
+use longshore_core::{Dispatch, NtStatus};
+use longshore_hardware::BusRange;
+
+/// The device a transfer is for: whatever pointer the allocation was given.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
+pub struct DeviceObject(pub usize);
+
+/// What a driver gave to a map for its completion routine, handed back bit for bit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
+pub struct CompletionContext(pub usize);
+
+/// What is called when a transfer has ended.
+#[doc(alias = "DMA_COMPLETION_ROUTINE")]
+pub type CompletionRoutine<M> =
+    Arc<dyn Fn(&Dispatch, &Adapter<M>, DeviceObject, CompletionContext, DmaCompletionStatus) + Send + Sync>;
+
+/// What a map promised.
+pub(crate) struct Mapping<M: Machine> {
+    pub(crate) adapter: Adapter<M>,
+    pub(crate) device_object: DeviceObject,
+    pub(crate) routine: Option<CompletionRoutine<M>>,
+    pub(crate) context: CompletionContext,
+    pub(crate) ranges: Vec<BusRange>,
+    pub(crate) offset: u64,
+    pub(crate) mapped: u32,
+    pub(crate) write_to_device: bool,
+    pub(crate) looped: bool,
+    pub(crate) handover: Rule,
+    pub(crate) number: u32,
+    pub(crate) cell: Cell,
+    pub(crate) ticket: Ticket,
+}
+
+impl<M: Machine> Mapping<M> {
+    pub(crate) fn promise<'a>(&self, machine: &'a M) -> Promise<'a, M> {
+        Promise {
+            machine,
+            number: self.number,
+        }
+    }
+
+    /// Says that the transfer is now owed an outcome. The cell began before anybody could see the mapping; this
+    /// comes when its hardware has started, so that a refused map is never accepted.
+    pub(crate) fn accept(&self, machine: &M) {
+        self.promise(machine).accepted(self.ticket);
+    }
+
+    pub(crate) fn outcome(&self) -> Option<Outcome> {
+        match self.cell.look(self.ticket) {
+            Seen::Ended(outcome) => Some(outcome),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn is_running(&self) -> bool {
+        matches!(self.cell.look(self.ticket), Seen::Running { .. })
+    }
+
+    pub(crate) fn cancel_requested(&self) -> bool {
+        matches!(
+            self.cell.look(self.ticket),
+            Seen::Running {
+                cancel_requested: true
+            }
+        )
+    }
+
+    pub(crate) fn request_cancel(&self) -> CancelAnswer {
+        self.cell.request_cancel(self.ticket)
+    }
+
+    /// Passes the bytes on.
+    pub(crate) fn hand_over(&self, machine: &M, owner: Owner) {
+        for &range in &self.ranges {
+            machine.emit(Event::Handover(range, owner, self.handover));
+        }
+    }
+
+    fn call(&self, dispatch: &Dispatch, machine: &M, status: DmaCompletionStatus) {
+        let Some(routine) = &self.routine else { return };
+        machine.emit(Event::Callback("DmaCompletionRoutine", u64::from(status.0)));
+        routine(dispatch, &self.adapter, self.device_object, self.context, status);
+    }
+
+    /// Tells of so many periods of a loop (WDM-020).
+    pub(crate) fn tell_periods(&self, dispatch: &Dispatch, machine: &M, periods: u32) {
+        for _ in 0..periods {
+            self.call(dispatch, machine, DmaCompletionStatus::COMPLETE);
+        }
+    }
+
+    /// Tells how the transfer ended. Who owns the right to, owns it once.
+    pub(crate) fn tell_outcome(&self, dispatch: &Dispatch, machine: &M, owed: Owed) {
+        if let Some(delivery) = self.cell.redeem(owed, &self.promise(machine)) {
+            let outcome = delivery.deliver();
+            self.call(dispatch, machine, outcome.verdict.into());
+        }
+        // Release: who sees that nothing is owed also sees what the routine did.
+        self.adapter.record().owed.fetch_sub(1, Ordering::Release);
+    }
+}
+
+/// A mapping on its way through the hardware to its callback.
+///
+/// It lives in a list of one node that is made before the lock is taken, and moves from list to list without
+/// allocating.
+pub(crate) struct Job<M: Machine> {
+    pub(crate) mapping: Arc<Mapping<M>>,
+    pub(crate) owed: Option<Owed>,
+    /// Periods that are over and not told yet.
+    pub(crate) periods: u32,
+    /// The least that was ever seen left: a controller may forget its count when it is stopped (RL-21).
+    pub(crate) left: u32,
+}
+
+/// Runs a call of the contract, and says that it began, how the caller broke the contract, and how it returned.
+pub(crate) fn called<M: Machine, T, E: Refused>(
+    machine: &M,
+    name: &'static str,
+    call: impl FnOnce() -> Result<T, E>,
+) -> Result<T, E> {
+    machine.emit(Event::Call(name));
+    let result = call();
+    let status = match &result {
+        Ok(_) => NtStatus::SUCCESS,
+        Err(error) => error.status(),
+    };
+    if let Err(error) = &result
+        && let Some(rule) = error.broken_rule()
+    {
+        machine.emit(Event::Misuse(name, rule, status));
+    }
+    machine.emit(Event::Return(name, status));
+    result
+}
+
+/// Why a call was refused, in the words of the contract.
+pub(crate) trait Refused {
+    fn status(&self) -> NtStatus;
+    fn broken_rule(&self) -> Option<Rule>;
+}
+
+impl Refused for crate::state::Refusal {
+    fn status(&self) -> NtStatus {
+        (*self).status()
+    }
+
+    fn broken_rule(&self) -> Option<Rule> {
+        (*self).broken_rule()
+    }
+}

@@ -1,0 +1,206 @@
+//! One transfer in the words of its callers: context, requests, refusals, progress.
+
+use crate::board::Record;
+use crate::mapping::{CompletionContext, CompletionRoutine, Refused};
+use crate::state::{Refusal, State};
+use alloc::sync::Arc;
+use core::fmt;
+use core::sync::atomic::AtomicU32;
+use longshore_core::NtStatus;
+use longshore_core::completion::Outcome;
+use longshore_core::event::Rule;
+use longshore_core::machine::Machine;
+use longshore_core::scatter::Segments;
+
+/// What ties the calls for one transfer together. It holds a handle, not the transfer.
+#[derive(Debug, Default)]
+#[doc(alias = "DMA_TRANSFER_CONTEXT")]
+pub struct TransferContext(Arc<Record>);
+
+impl TransferContext {
+    /// A context that was never initialised.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    pub(crate) fn record(&self) -> &Arc<Record> {
+        &self.0
+    }
+}
+
+/// What is to be mapped and moved.
+pub struct MapRequest<'a, M: Machine> {
+    /// The whole buffer, the same for each piece of it.
+    pub buffer: Segments<'a>,
+    /// Where in the buffer this piece begins.
+    pub offset: u64,
+    /// How many bytes are wanted.
+    pub length: u32,
+    /// Where the device's data port is, counted from the device's address.
+    pub device_offset: u64,
+    /// From memory to the device.
+    pub write_to_device: bool,
+    /// What is called when the transfer has ended, if the controller can interrupt.
+    pub completion: Option<CompletionRoutine<M>>,
+    /// What the completion routine gets.
+    pub context: CompletionContext,
+    /// Where the mapped length is written before the hardware starts, for a completion routine to read (WDM-017).
+    pub mapped: Option<&'a AtomicU32>,
+    /// Rather refuse than map less than `length`.
+    pub whole: bool,
+    /// The rule under which the bytes go to the device and come back.
+    pub handover: Rule,
+}
+
+impl<'a, M: Machine> MapRequest<'a, M> {
+    /// The first `length` bytes of a buffer, with nobody to call.
+    pub fn new(buffer: Segments<'a>, length: u32, write_to_device: bool) -> Self {
+        Self {
+            buffer,
+            offset: 0,
+            length,
+            device_offset: 0,
+            write_to_device,
+            completion: None,
+            context: CompletionContext(0),
+            mapped: None,
+            whole: false,
+            handover: Rule("WDM-024"),
+        }
+    }
+}
+
+/// Why nothing was mapped. No callback will come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MapError {
+    /// No bytes were asked for.
+    NoBytes,
+    /// The piece is not inside of the buffer.
+    OutsideBuffer,
+    /// The device's port is past the end of the address space.
+    BadDeviceOffset,
+    /// Less than the controller's smallest unit.
+    BelowUnit,
+    /// The controller cannot reach the bytes.
+    Unreachable,
+    /// It could not be mapped as a whole, which was asked for.
+    NotWhole,
+    /// The controller could not start.
+    NotStarted,
+    /// The context is not in the state for it, or was cancelled.
+    Refused(Refusal),
+}
+
+impl MapError {
+    /// The status the contract has for it.
+    pub const fn status(self) -> NtStatus {
+        match self {
+            Self::NoBytes | Self::OutsideBuffer | Self::BadDeviceOffset | Self::BelowUnit => {
+                NtStatus::INVALID_PARAMETER
+            }
+            Self::Unreachable | Self::NotWhole | Self::NotStarted => NtStatus::INSUFFICIENT_RESOURCES,
+            Self::Refused(refusal) => refusal.status(),
+        }
+    }
+}
+
+impl Refused for MapError {
+    fn status(&self) -> NtStatus {
+        (*self).status()
+    }
+
+    fn broken_rule(&self) -> Option<Rule> {
+        match self {
+            Self::NoBytes => Some(Rule("A-14")),
+            Self::OutsideBuffer => Some(Rule("WDM-151")),
+            Self::Refused(refusal) => refusal.broken_rule(),
+            _ => None,
+        }
+    }
+}
+
+impl fmt::Display for MapError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::NoBytes => "no bytes were asked for",
+            Self::OutsideBuffer => "the piece is not inside of the buffer",
+            Self::BadDeviceOffset => "the device's port is past the end of the address space",
+            Self::BelowUnit => "it is less than the controller's smallest unit",
+            Self::Unreachable => "the controller cannot reach the bytes",
+            Self::NotWhole => "it cannot be mapped as a whole",
+            Self::NotStarted => "the controller could not start",
+            Self::Refused(refusal) => return refusal.fmt(f),
+        })
+    }
+}
+
+impl core::error::Error for MapError {}
+
+/// What is to be flushed: the arguments of the map, with the bytes that were really moved.
+#[derive(Clone, Copy, Debug)]
+pub struct FlushRequest<'a> {
+    /// The whole buffer.
+    pub buffer: Segments<'a>,
+    /// Where in the buffer the piece begins.
+    pub offset: u64,
+    /// How many bytes; any number is right.
+    pub length: u32,
+    /// From memory to the device.
+    pub write_to_device: bool,
+}
+
+/// Why nothing was flushed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FlushError {
+    /// Buffer, offset or direction are not those of the map.
+    Mismatch,
+    /// The context is not in the state for it.
+    Refused(Refusal),
+}
+
+impl FlushError {
+    /// The status the contract has for it.
+    pub const fn status(self) -> NtStatus {
+        match self {
+            Self::Mismatch => NtStatus::INVALID_PARAMETER,
+            Self::Refused(refusal) => refusal.status(),
+        }
+    }
+}
+
+impl Refused for FlushError {
+    fn status(&self) -> NtStatus {
+        (*self).status()
+    }
+
+    fn broken_rule(&self) -> Option<Rule> {
+        match self {
+            Self::Mismatch => Some(Rule("WDM-170")),
+            Self::Refused(refusal) => refusal.broken_rule(),
+        }
+    }
+}
+
+impl fmt::Display for FlushError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Mismatch => f.write_str("the flush does not match its map"),
+            Self::Refused(refusal) => refusal.fmt(f),
+        }
+    }
+}
+
+impl core::error::Error for FlushError {}
+
+/// How far a transfer is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Progress {
+    /// Where its context stands.
+    pub state: State,
+    /// How many bytes are mapped.
+    pub mapped: u32,
+    /// How many of them are not moved yet, or were not.
+    pub remaining: u32,
+    /// The outcome, once it is fixed.
+    pub outcome: Option<Outcome>,
+}
