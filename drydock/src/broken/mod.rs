@@ -4,10 +4,15 @@
 //! nothing.
 
 pub mod provider;
+pub mod stack;
 
 use crate::explore::Target;
+use crate::reference::CancelStyle;
+use crate::suites::controller::{RealStack, Rig, check_stack};
 use crate::suites::provider::check_provider;
 use provider::{Flaw, Sketch};
+use stack::{EagerStack, LyingController, reference_rig};
+use std::sync::Arc;
 
 /// A broken implementation, and the rule that catches it.
 pub struct Exhibit {
@@ -76,7 +81,35 @@ pub fn gallery() -> Vec<Exhibit> {
         flaw: words,
         rule,
     };
-    providers.into_iter().map(exhibit).collect()
+    let eager = check_stack(|bay| {
+        (
+            reference_rig(bay, false, CancelStyle::Honest),
+            EagerStack::build(bay),
+        )
+    });
+    let lying = check_stack(|bay| {
+        let rig = reference_rig(bay, true, CancelStyle::Honest);
+        (
+            Rig {
+                controller: Arc::new(LyingController(rig.controller)),
+                ..rig
+            },
+            Arc::new(RealStack),
+        )
+    });
+    let stacks = [
+        Exhibit {
+            target: eager.named("callback-without-interrupt").into_target(),
+            flaw: "the completion routine is called on a controller that cannot interrupt",
+            rule: "SEED-001-10",
+        },
+        Exhibit {
+            target: lying.named("cancel-lies").into_target(),
+            flaw: "the controller says that it has cancelled, and goes on",
+            rule: "PAIN-08",
+        },
+    ];
+    providers.into_iter().map(exhibit).chain(stacks).collect()
 }
 
 /// The check of the gallery's provider with this flaw.

@@ -185,7 +185,13 @@ impl Machine {
 
     /// From now on no strike and no fault comes any more.
     pub fn disarm(&self) {
-        self.state().armed = false;
+        let intruder = {
+            let mut state = self.state();
+            state.armed = false;
+            state.strike.take()
+        };
+        // It may hold what locks the state when it goes.
+        drop(intruder);
     }
 
     /// Whether the intruder has acted.

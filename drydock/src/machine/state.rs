@@ -294,11 +294,13 @@ impl State {
     ) {
         if let Some(trespass) = self.arena.trespass(view, at, len) {
             let what = describe(trespass, view, verb);
-            let fallback = match view {
-                View::Cpu => Rule("PAIN-18"),
-                View::Device => Rule("PAIN-15"),
+            let rule = match (view, trespass.rule) {
+                (View::Cpu, lent) => lent.unwrap_or(Rule("PAIN-18")),
+                (View::Device, None) => Rule("PAIN-15"),
+                // It was lent once, and has been taken back.
+                (View::Device, Some(_)) => Rule("PAIN-08"),
             };
-            self.find(trespass.rule.unwrap_or(fallback), what);
+            self.find(rule, what);
         }
     }
 

@@ -1,7 +1,9 @@
 //! What an implementation of a contract must do, as scenarios with oracles.
 //!
+//! * [`controller`]: a system DMA controller, and the stack above it;
 //! * [`provider`]: a NetDMA provider.
 
+pub mod controller;
 pub mod provider;
 
 use crate::explore::{Effort, Target};
