@@ -203,7 +203,11 @@ impl<R: Registers + Clone> Controller for ReferenceController<R> {
         if program.segments.count() > at::MOST_FRAGMENTS {
             return Err(ProgramError::TooManyFragments);
         }
-        if program.segments.iter().any(|segment| segment.end().raw() > 1 << 32) {
+        if program
+            .segments
+            .iter()
+            .any(|segment| segment.end().raw() > 1 << 32)
+        {
             return Err(ProgramError::Unreachable);
         }
         self.write_program(channel, program).map_err(|_| {
