@@ -1,0 +1,136 @@
+//! A machine with the reference controller on it, and the ways to run a scenario there.
+#![allow(dead_code)] // Each test program uses its own part of this.
+
+use longshore_core::Passive;
+use longshore_core::machine::{Cpu, Machine as _};
+use longshore_drydock::machine::{Machine, Memory};
+use longshore_drydock::reference::{CancelStyle, Port, ReferenceController, ReferenceDevice};
+use longshore_drydock::{Config, Plan, Run, run};
+use longshore_hardware::{BusAddress, Lease};
+use longshore_wdm::{Adapter, DeviceDescription, DeviceObject, DmaWidth, SystemDma};
+use std::sync::Arc;
+
+/// The device that transfers are for.
+pub(crate) const DEVICE: DeviceObject = DeviceObject(0x1234);
+
+const CHANNELS: u32 = 2;
+
+/// What a scenario works on.
+pub(crate) struct Bench {
+    pub(crate) machine: Machine,
+    pub(crate) system: SystemDma<Machine>,
+    /// The far end of channel 0.
+    pub(crate) port: Port,
+}
+
+impl Bench {
+    fn new(machine: &Machine, passive: &Passive, style: CancelStyle, interrupts: bool) -> Self {
+        let line = machine.line(passive, "dma", Cpu(1));
+        let device = ReferenceDevice::new(CHANNELS, 4, interrupts);
+        let port = device.port(0);
+        let registers = machine.attach("dma", Box::new(device), Some(&line));
+        let controller = ReferenceController::new(registers, CHANNELS, interrupts, style);
+        let system = SystemDma::register(passive, machine, Arc::new(controller), Some(&line)).unwrap();
+        Self {
+            machine: machine.clone(),
+            system,
+            port,
+        }
+    }
+
+    pub(crate) fn description(looped: bool) -> DeviceDescription {
+        DeviceDescription {
+            channel: 0,
+            request_line: 1,
+            device_address: BusAddress::new(0x10),
+            maximum_length: 4096,
+            auto_initialize: looped,
+            demand_mode: false,
+            width: DmaWidth::BITS_32,
+        }
+    }
+
+    pub(crate) fn adapter(&self, passive: &Passive, looped: bool) -> Adapter<Machine> {
+        self.system.adapter(passive, Self::description(looped)).unwrap()
+    }
+
+    pub(crate) fn buffer(&self, len: u64) -> Lease<Memory> {
+        Lease::new(self.machine.memory(), len, 8).unwrap()
+    }
+}
+
+/// One run of a scenario.
+pub(crate) fn one(
+    plan: Plan,
+    style: CancelStyle,
+    interrupts: bool,
+    scenario: impl Fn(&Bench, &mut Passive) + Send + Clone + 'static,
+) -> Run {
+    run(
+        &Config::default(),
+        &plan,
+        Default::default(),
+        move |machine, passive| {
+            let bench = Bench::new(machine, passive, style, interrupts);
+            scenario(&bench, passive);
+        },
+    )
+}
+
+/// Prints what was wrong and what led to it, and fails.
+pub(crate) fn expect_clean(run: &Run) {
+    explain(run, "");
+}
+
+fn explain(run: &Run, plan: &str) {
+    if run.findings.is_empty() {
+        return;
+    }
+    let from = run.trace.len().saturating_sub(40);
+    for step in &run.trace[from..] {
+        println!("{step}");
+    }
+    panic!("plan {plan}: {:#?}", run.findings);
+}
+
+/// The run must have found that this rule is broken.
+pub(crate) fn expect_finding(run: &Run, rule: &str) {
+    let found = run.findings.iter().any(|finding| finding.rule.0 == rule);
+    assert!(found, "{rule} is not among {:#?}", run.findings);
+}
+
+/// Runs a scenario straight on and under so many seeds; all must be clean.
+pub(crate) fn explore(
+    seeds: u64,
+    style: CancelStyle,
+    interrupts: bool,
+    scenario: impl Fn(&Bench, &mut Passive) + Send + Clone + 'static,
+) -> Vec<Run> {
+    let plans = std::iter::once(Plan::straight()).chain((0..seeds).map(Plan::seed));
+    plans
+        .map(|plan| {
+            let run = one(plan.clone(), style, interrupts, scenario.clone());
+            explain(&run, &format!("{plan} {style:?}"));
+            run
+        })
+        .collect()
+}
+
+/// Runs a scenario with its intruder acting at each point in turn, straight on and under a few seeds.
+pub(crate) fn strike_everywhere(
+    style: CancelStyle,
+    interrupts: bool,
+    scenario: impl Fn(&Bench, &mut Passive) + Send + Clone + 'static,
+) {
+    let plans = std::iter::once(Plan::straight()).chain((0..4).map(Plan::seed));
+    for plan in plans {
+        let quiet = one(plan.clone(), style, interrupts, scenario.clone());
+        explain(&quiet, &format!("{plan} {style:?}"));
+        for point in 0..quiet.armed_points {
+            let plan = plan.clone().strike_at(point);
+            let run = one(plan.clone(), style, interrupts, scenario.clone());
+            explain(&run, &format!("{plan} {style:?}"));
+            assert!(run.struck);
+        }
+    }
+}
