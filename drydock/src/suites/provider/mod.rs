@@ -309,11 +309,12 @@ fn bus_error(berth: &Arc<Berth>, passive: &mut Passive) {
         berth.require(halted, "AMB-05", || {
             format!("after an error the completion word is {word:?}")
         });
+        berth.machine.disarm();
+        recover(berth, passive);
     } else {
         berth.require(there, "SEED-003-12", || "the chain never ended".into());
     }
     berth.machine.disarm();
-    recover(berth, passive);
     berth.close((&*passive).into());
 }
 
