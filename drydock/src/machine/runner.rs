@@ -20,10 +20,6 @@ enum Choice {
     EndStall,
 }
 
-/// Choices in a row after which a straight run lets those go who poll or whose time is up. A device that never
-/// becomes idle, as in a loop, would otherwise keep them waiting for ever.
-const PATIENCE: u32 = 256;
-
 /// Deliveries of a line that nobody lowers, before that is a finding.
 const STORM: u32 = 64;
 
@@ -363,10 +359,6 @@ fn pick(state: &mut State, choices: &[Choice], urgent: usize) -> Choice {
             None => straight(state, choices, urgent),
         },
     };
-    state.impatience = match passed_over(state, choices) {
-        Some(waiting) if waiting != index => state.impatience.saturating_add(1),
-        _ => 0,
-    };
     state.chosen.push(u8::try_from(index).unwrap_or(u8::MAX));
     choices[index]
 }
@@ -389,25 +381,7 @@ fn straight(state: &State, choices: &[Choice], urgent: usize) -> usize {
         let turn = state.points as usize % (choices.len() - urgent).max(1);
         if urgent == 0 { turn } else { 0 }
     };
-    intruder
-        .or_else(last)
-        .or_else(|| passed_over(state, choices).filter(|_| state.impatience >= PATIENCE))
-        .unwrap_or_else(polling)
-}
-
-/// The first choice that only those wait for who poll, or whose time is up.
-fn passed_over(state: &State, choices: &[Choice]) -> Option<usize> {
-    choices.iter().position(|choice| match *choice {
-        Choice::Go(context) => state.contexts[context].doing == Doing::Relaxed,
-        Choice::Timer(timer) => state.timers[timer]
-            .deadline
-            .is_some_and(|deadline| deadline <= state.now),
-        Choice::TimeOut(context) => matches!(
-            state.contexts[context].doing,
-            Doing::Waiting { deadline: Some(deadline), .. } if deadline <= state.now
-        ),
-        _ => false,
-    })
+    intruder.or_else(last).unwrap_or_else(polling)
 }
 
 /// A random choice. Seeds differ in how often they leave the one who runs; late things come seldom while
