@@ -1,4 +1,9 @@
 //! What moves bytes, as drivers.
+//!
+//! * [`cpu`]: a CPU that copies, as a NetDMA provider.
 #![no_std]
+#![forbid(unsafe_code)]
 
 extern crate alloc;
+
+pub mod cpu;

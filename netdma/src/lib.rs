@@ -1,4 +1,30 @@
 //! NetDMA: channel states, completion, the Provider trait and the client side.
+//!
+//! * [`version`]: versions of the contract;
+//! * [`provider`]: what a provider is, and what it sees of NetDMA;
+//! * [`state`]: the total table of a channel;
+//! * [`channel`]: a channel as a client holds it;
+//! * [`operation`]: what a client names an operation by, and why one is refused.
+//!
+//! There is no engine here. Whatever moves bytes lives above.
 #![no_std]
+#![forbid(unsafe_code)]
 
 extern crate alloc;
+
+pub mod channel;
+mod interface;
+mod layout;
+pub mod operation;
+pub mod provider;
+mod ring;
+pub mod state;
+mod submission;
+pub mod version;
+
+pub use channel::Channel;
+pub use operation::{Completion, NoOutcome, OpenError, OperationHandle, Refused};
+pub use provider::{
+    Allocated, ChannelInterface, ChannelParameters, Characteristics, Handlers, Provider, ProviderChannel,
+};
+pub use version::Version;

@@ -37,8 +37,7 @@ impl Memory {
         ranges: &[(BusAddress, u64, &'static str)],
         act: impl FnOnce(&mut State) -> Result<R, MemoryError>,
     ) -> Result<R, MemoryError> {
-        self.machine.yield_point(false);
-        let mut state = self.machine.state();
+        let mut state = self.machine.enter();
         for &(at, len, verb) in ranges {
             state.check_owner(self.view, at, len, verb);
         }

@@ -180,12 +180,28 @@ impl Machine {
     pub fn arm(&self, intruder: impl FnOnce(&Dispatch) + Send + 'static) {
         let mut state = self.state();
         state.strike = Some(Box::new(intruder));
-        state.armed_points.get_or_insert(0);
+        state.armed = true;
+    }
+
+    /// From now on no strike and no fault comes any more.
+    pub fn disarm(&self) {
+        let intruder = {
+            let mut state = self.state();
+            state.armed = false;
+            state.strike.take()
+        };
+        // It may hold what locks the state when it goes.
+        drop(intruder);
     }
 
     /// Whether the intruder has acted.
     pub fn struck(&self) -> bool {
         self.state().struck
+    }
+
+    /// The schedule that the plan of this run holds.
+    pub fn schedule(&self) -> Schedule {
+        self.state().plan.schedule.clone()
     }
 
     /// The fault that the plan of this run holds.
@@ -208,10 +224,10 @@ impl Machine {
         self.state().phase == Phase::Ending
     }
 
-    /// Memory that is still allocated at the end of this run is no finding: the hardware never became quiet, so
-    /// keeping it is right.
-    pub fn keep_memory(&self) {
-        self.state().keeps_memory = true;
+    /// Keeps `what` until the machine is switched off: the hardware never became quiet, so the memory that it may
+    /// still write, and whoever serves it, must stay. Memory that is still allocated then is no finding.
+    pub fn keep(&self, what: impl Send + 'static) {
+        self.state().kept.push(Box::new(what));
     }
 
     /// Ranges that are allocated now.
@@ -236,23 +252,36 @@ impl Machine {
         Some(std::mem::replace(&mut state.contexts[context].level, level))
     }
 
-    /// A point: counts it and lets the plan decide who goes on.
+    /// A point: counts it, lets the plan decide who goes on, and returns the state to whoever called.
+    fn enter(&self) -> MutexGuard<'_, State> {
+        self.pass_point(false)
+    }
+
+    /// A point that is nothing else.
     fn yield_point(&self, relaxed: bool) {
+        drop(self.pass_point(relaxed));
+    }
+
+    fn pass_point(&self, relaxed: bool) -> MutexGuard<'_, State> {
+        let mut state = self.state();
         if !context::on_one() {
-            return;
+            return state;
         }
-        {
-            let mut state = self.state();
-            if state.phase == Phase::Ending {
-                drop(state);
-                return self.ending_call();
-            }
-            state.count_point();
-            if relaxed && let Some(context) = state.current {
-                state.contexts[context].doing = state::Doing::Relaxed;
-            }
+        if state.phase == Phase::Ending {
+            drop(state);
+            self.ending_call();
+            return self.state();
         }
+        state.count_point();
+        if relaxed && let Some(context) = state.current {
+            state.contexts[context].doing = state::Doing::Relaxed;
+        }
+        if state.goes_on() {
+            return state;
+        }
+        drop(state);
         context::suspend();
+        self.state()
     }
 
     /// A call on a machine that is being switched off returns at once, so that code comes to its end. Code that

@@ -54,7 +54,7 @@ impl Deferred {
     }
 
     fn queue_for(&self, cpu: Option<Cpu>) -> bool {
-        let mut state = self.machine.state();
+        let mut state = self.machine.enter();
         let cpus = self.machine.0.cpus;
         let Some(deferred) = state.deferreds.get_mut(self.index) else {
             return false;
@@ -73,12 +73,10 @@ impl Deferred {
 
 impl machine::Deferred for Deferred {
     fn queue(&self) -> bool {
-        self.machine.yield_point(false);
         self.queue_for(None)
     }
 
     fn queue_on(&self, cpu: Cpu) -> bool {
-        self.machine.yield_point(false);
         self.queue_for(Some(cpu))
     }
 }
@@ -131,8 +129,7 @@ impl Timer {
 
 impl machine::Timer for Timer {
     fn set(&self, delay: Duration) {
-        self.machine.yield_point(false);
-        let mut state = self.machine.state();
+        let mut state = self.machine.enter();
         let delay = u64::try_from(delay.as_nanos()).unwrap_or(u64::MAX);
         let deadline = state.now.saturating_add(delay);
         let Some(timer) = state.timers.get_mut(self.index) else {
@@ -144,8 +141,7 @@ impl machine::Timer for Timer {
     }
 
     fn cancel(&self) -> bool {
-        self.machine.yield_point(false);
-        let mut state = self.machine.state();
+        let mut state = self.machine.enter();
         state
             .timers
             .get_mut(self.index)
@@ -203,13 +199,11 @@ impl Line {
 
 impl Interrupt for Line {
     fn raise(&self) {
-        self.machine.yield_point(false);
-        set_line(&mut self.machine.state(), self.index, true);
+        set_line(&mut self.machine.enter(), self.index, true);
     }
 
     fn lower(&self) {
-        self.machine.yield_point(false);
-        set_line(&mut self.machine.state(), self.index, false);
+        set_line(&mut self.machine.enter(), self.index, false);
     }
 }
 
@@ -264,9 +258,8 @@ impl Signal {
     }
 
     fn wait_until(&self, limit: Option<Duration>) -> Waited {
-        self.machine.yield_point(false);
         {
-            let mut state = self.machine.state();
+            let mut state = self.machine.enter();
             if state.signals[self.index].set {
                 return Waited::Signalled;
             }
@@ -314,13 +307,11 @@ impl Signal {
 
 impl machine::Signal for Signal {
     fn set(&self) {
-        self.machine.yield_point(false);
-        self.machine.state().set_signal(self.index);
+        self.machine.enter().set_signal(self.index);
     }
 
     fn clear(&self) {
-        self.machine.yield_point(false);
-        self.machine.state().signals[self.index].set = false;
+        self.machine.enter().signals[self.index].set = false;
     }
 
     fn wait(&self, _: &Passive) -> Waited {
@@ -358,10 +349,9 @@ impl<T> Lock<T> {
 
     /// Takes the lock for the running context. Returns the level to go back to.
     fn take(&self) -> Option<Irql> {
-        self.machine.yield_point(false);
+        let mut state = self.machine.enter();
         loop {
             {
-                let mut state = self.machine.state();
                 let context = state.current.filter(|_| state.phase == Phase::Running)?;
                 match state.locks[self.index].owner {
                     None => {
@@ -385,7 +375,9 @@ impl<T> Lock<T> {
                     }
                 }
             }
+            drop(state);
             context::suspend();
+            state = self.machine.state();
         }
     }
 

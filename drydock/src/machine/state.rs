@@ -150,15 +150,18 @@ pub(crate) struct State {
     pub(crate) oracle: Option<Box<dyn Oracle>>,
     pub(crate) points: u32,
     pub(crate) point_limit: u32,
-    /// Points since the scenario said that strikes and faults may come.
-    pub(crate) armed_points: Option<u32>,
+    /// Whether strikes and faults may come now.
+    pub(crate) armed: bool,
+    /// Points that passed while they might.
+    pub(crate) armed_points: u32,
     pub(crate) device_bytes: u64,
     pub(crate) strike: Option<StrikeBody>,
     pub(crate) struck: bool,
     pub(crate) stalled_until: Option<u64>,
     /// A call on an ending machine is a step out; too many of them and the context is stopped.
     pub(crate) ending_calls: u32,
-    pub(crate) keeps_memory: bool,
+    /// What stays until the machine is switched off.
+    pub(crate) kept: Vec<Box<dyn std::any::Any + Send>>,
 }
 
 impl State {
@@ -197,13 +200,14 @@ impl State {
             oracle: None,
             points: 0,
             point_limit: config.point_limit,
-            armed_points: None,
+            armed: false,
+            armed_points: 0,
             device_bytes: 0,
             strike: None,
             struck: false,
             stalled_until: None,
             ending_calls: 0,
-            keeps_memory: false,
+            kept: Vec::new(),
         }
     }
 
@@ -290,17 +294,19 @@ impl State {
     ) {
         if let Some(trespass) = self.arena.trespass(view, at, len) {
             let what = describe(trespass, view, verb);
-            let fallback = match view {
-                View::Cpu => Rule("PAIN-18"),
-                View::Device => Rule("PAIN-15"),
+            let rule = match (view, trespass.rule) {
+                (View::Cpu, lent) => lent.unwrap_or(Rule("PAIN-18")),
+                (View::Device, None) => Rule("PAIN-15"),
+                // It was lent once, and has been taken back.
+                (View::Device, Some(_)) => Rule("PAIN-08"),
             };
-            self.find(trespass.rule.unwrap_or(fallback), what);
+            self.find(rule, what);
         }
     }
 
     /// How many of the next `len` bytes a device moves before the bus answers with an error.
     pub(crate) fn bytes_before_bus_error(&mut self, len: u64) -> Option<u64> {
-        if self.armed_points.is_none() || self.phase == Phase::Ending {
+        if !self.armed || self.phase == Phase::Ending {
             return None;
         }
         let first = self.device_bytes;
@@ -323,8 +329,11 @@ impl State {
             self.phase = Phase::Ending;
             return;
         }
-        let Some(point) = self.armed_points else { return };
-        self.armed_points = Some(point + 1);
+        if !self.armed {
+            return;
+        }
+        let point = self.armed_points;
+        self.armed_points += 1;
         if self.plan.strike == Some(point) {
             self.begin_strike();
         }

@@ -1,0 +1,163 @@
+//! System DMA that is wrong on purpose.
+
+use crate::machine::{Machine, Timer};
+use crate::reference::{CancelStyle, ReferenceController, ReferenceDevice};
+use crate::suites::Bay;
+use crate::suites::controller::{Rig, Stack};
+use longshore_core::completion::Verdict;
+use longshore_core::machine::{Cpu, Machine as _, Timer as _};
+use longshore_core::{AtMostDispatch, Dispatch, NtStatus};
+use longshore_wdm::{
+    Adapter, CompletionContext, CompletionRoutine, Controller, ControllerAttributes, DeviceObject,
+    DmaCompletionStatus, InterruptType, MapError, MapRequest, Program, ProgramError, TransferContext,
+};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::Duration;
+
+/// The reference controller, as the gallery and the built-in targets use it.
+pub fn reference_rig(bay: &Bay<'_>, interrupts: bool, style: CancelStyle) -> Rig {
+    let model = ReferenceDevice::new(2, 4, interrupts);
+    let port = model.port(0);
+    let line = interrupts.then(|| bay.machine().line(bay.passive(), "reference controller", Cpu(1)));
+    let registers = bay.machine().attach("reference", Box::new(model), line.as_ref());
+    let controller = Arc::new(ReferenceController::new(registers, 2, interrupts, style));
+    Rig {
+        controller,
+        line,
+        port,
+    }
+}
+
+struct Mapped {
+    adapter: Adapter<Machine>,
+    context: Arc<TransferContext>,
+    routine: CompletionRoutine<Machine>,
+    argument: CompletionContext,
+}
+
+/// A stack that calls the completion routine on a controller that cannot interrupt: it polls from a timer of its
+/// own and tells the driver what it finds.
+#[derive(Default)]
+pub struct EagerStack {
+    mapped: Mutex<Option<Mapped>>,
+    timer: OnceLock<Timer>,
+}
+
+impl EagerStack {
+    /// Builds the stack.
+    pub fn build(bay: &Bay<'_>) -> Arc<dyn Stack> {
+        let stack = Arc::new(Self::default());
+        let inside = Arc::downgrade(&stack);
+        let timer = bay.machine().timer(bay.passive(), "eager poll", move |dispatch| {
+            if let Some(stack) = inside.upgrade() {
+                stack.poll(dispatch);
+            }
+        });
+        let _ = stack.timer.set(timer);
+        stack
+    }
+
+    fn arm(&self) {
+        if let Some(timer) = self.timer.get() {
+            timer.set(Duration::from_micros(2));
+        }
+    }
+
+    fn poll(&self, dispatch: &Dispatch) {
+        let mapped = self.mapped.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let Some(mapped) = mapped else { return };
+        match mapped.adapter.poll(dispatch, &mapped.context).outcome {
+            Some(outcome) => {
+                let status = match outcome.verdict {
+                    Verdict::Completed => DmaCompletionStatus::COMPLETE,
+                    Verdict::Cancelled => DmaCompletionStatus::CANCELLED,
+                    Verdict::Failed(_) => DmaCompletionStatus::ERROR,
+                };
+                (mapped.routine)(
+                    dispatch,
+                    &mapped.adapter,
+                    DeviceObject(0xd0),
+                    mapped.argument,
+                    status,
+                );
+            }
+            None => {
+                *self.mapped.lock().unwrap_or_else(PoisonError::into_inner) = Some(mapped);
+                self.arm();
+            }
+        }
+    }
+}
+
+impl Stack for EagerStack {
+    fn map(
+        &self,
+        level: AtMostDispatch<'_>,
+        adapter: &Adapter<Machine>,
+        context: &Arc<TransferContext>,
+        mut request: MapRequest<'_, Machine>,
+    ) -> Result<u32, MapError> {
+        let routine = request.completion.take();
+        let argument = request.context;
+        let mapped = adapter.map_transfer(level, context, request)?;
+        if let Some(routine) = routine {
+            let entry = Mapped {
+                adapter: adapter.clone(),
+                context: Arc::clone(context),
+                routine,
+                argument,
+            };
+            *self.mapped.lock().unwrap_or_else(PoisonError::into_inner) = Some(entry);
+            self.arm();
+        }
+        Ok(mapped)
+    }
+}
+
+/// A controller that says it has cancelled, and lets the channel run on.
+pub struct LyingController(pub Arc<dyn Controller>);
+
+impl Controller for LyingController {
+    fn attributes(&self) -> ControllerAttributes {
+        self.0.attributes()
+    }
+
+    fn initialize(&self) {
+        self.0.initialize();
+    }
+
+    fn validate_request_line_binding(&self, request_line: u32, channel: u32) -> bool {
+        self.0.validate_request_line_binding(request_line, channel)
+    }
+
+    fn query_max_fragments(&self, channel: u32, requested: u32) -> u32 {
+        self.0.query_max_fragments(channel, requested)
+    }
+
+    fn program(&self, channel: u32, program: &Program<'_>) -> Result<(), ProgramError> {
+        self.0.program(channel, program)
+    }
+
+    fn configure(&self, channel: u32, function: u32, context: usize) -> NtStatus {
+        self.0.configure(channel, function, context)
+    }
+
+    // Flushing would reset the channel, and with it hide the lie.
+    fn flush(&self, _: u32) {}
+
+    fn interrupt(&self) -> Option<(u32, InterruptType)> {
+        self.0.interrupt()
+    }
+
+    fn remaining(&self, channel: u32) -> u32 {
+        self.0.remaining(channel)
+    }
+
+    fn poll(&self, channel: u32) -> Option<InterruptType> {
+        self.0.poll(channel)
+    }
+
+    fn cancel(&self, _: u32) -> bool {
+        true
+    }
+}

@@ -1,0 +1,52 @@
+//! The gallery of broken implementations: each is caught under its rule, and its replay code shows it again.
+
+use longshore_drydock::broken::provider::Flaw;
+use longshore_drydock::broken::{gallery, sketch};
+use longshore_drydock::replay::ReplayCode;
+use longshore_drydock::{Effort, rules};
+
+/// What the gallery breaks is the flaw and nothing else.
+#[test]
+fn the_sketch_without_a_flaw_is_clean() {
+    sketch(Flaw::None).seeds(300).at_every_point().assert();
+}
+
+#[test]
+fn each_broken_implementation_is_caught_under_its_rule_and_can_be_replayed() {
+    for exhibit in gallery() {
+        let name = exhibit.target.name.clone();
+        let report = exhibit.target.check(
+            Effort {
+                seeds: 100,
+                at_every_point: true,
+            },
+            &mut |_| {},
+        );
+        let caught = report
+            .violations
+            .iter()
+            .chain(&report.warnings)
+            .find(|violation| violation.rule == exhibit.rule);
+        let Some(caught) = caught else {
+            let rules: Vec<_> = report
+                .violations
+                .iter()
+                .map(|v| (v.rule, &v.what, &v.replay))
+                .collect();
+            panic!("{name} was not caught under {}: {rules:?}", exhibit.rule);
+        };
+        assert!(
+            rules::find(exhibit.rule).is_some(),
+            "{} is not in the ledger",
+            exhibit.rule
+        );
+        let code: ReplayCode = caught.replay.parse().unwrap();
+        let (again, _) = exhibit.target.replay(&code).unwrap();
+        let same = again
+            .violations
+            .iter()
+            .chain(&again.warnings)
+            .any(|v| v.rule == caught.rule && v.what == caught.what);
+        assert!(same, "{name}: {} does not show it again", caught.replay);
+    }
+}

@@ -1,0 +1,38 @@
+//! How a CPU engine is set up.
+
+use longshore_core::machine::Cpu;
+use longshore_netdma::Version;
+
+/// The most bytes one descriptor may move on a CPU engine.
+pub const MAXIMUM_TRANSFER_SIZE: u32 = 1 << 20;
+
+/// How a CPU engine is set up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Config {
+    /// How many channels.
+    pub channels: u32,
+    /// The version of the contract it speaks.
+    pub version: Version,
+    /// Where its workers run and its interrupts arrive.
+    pub cpu: Cpu,
+    /// How many bytes it copies between two looks at the channel's command word.
+    pub piece: u64,
+    /// How many descriptors it does in one deferred call before it lets others go first.
+    pub budget: u32,
+    /// How often a caller looks for an answer of the worker before it gives up, with one `relax` between two looks.
+    /// Handlers run at DISPATCH too, so they may not wait for longer than some bound.
+    pub patience: u32,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            channels: 1,
+            version: Version::V1_1,
+            cpu: Cpu(0),
+            piece: u64::from(MAXIMUM_TRANSFER_SIZE),
+            budget: 64,
+            patience: 100_000,
+        }
+    }
+}

@@ -1,0 +1,78 @@
+//! Links of the project's pages that lead nowhere.
+
+use std::path::Path;
+
+/// A link that leads nowhere, in words.
+pub(crate) fn dead(root: &Path) -> Vec<String> {
+    crate::files(root, ".md")
+        .iter()
+        .flat_map(|page| dead_in(root, page))
+        .collect()
+}
+
+fn dead_in(root: &Path, page: &Path) -> Vec<String> {
+    let Ok(text) = std::fs::read_to_string(page) else {
+        return Vec::new();
+    };
+    let folder = page.parent().unwrap_or(root);
+    let shown = page.strip_prefix(root).unwrap_or(page).display();
+    let mut dead = Vec::new();
+    for (index, line) in text.lines().enumerate() {
+        for (words, target) in links(line) {
+            if let Some(why) = why_dead(folder, words, target) {
+                dead.push(format!("{shown}:{}: {why}", index + 1));
+            }
+        }
+    }
+    dead
+}
+
+fn why_dead(folder: &Path, words: &str, target: &str) -> Option<String> {
+    let target = target.split('#').next().unwrap_or(target);
+    if target.is_empty() || target.contains("://") || target.starts_with("mailto:") {
+        return None;
+    }
+    let path = folder.join(target);
+    if !path.exists() {
+        return Some(format!("the link leads to {target}, which is not there"));
+    }
+    // A link in code style to a source file names something that must stand in that file.
+    let name = words.strip_prefix('`')?.strip_suffix('`')?;
+    let name = name.rsplit("::").next().unwrap_or(name).trim_end_matches("()");
+    let text = std::fs::read_to_string(&path)
+        .ok()
+        .filter(|_| target.ends_with(".rs"))?;
+    (!text.contains(name)).then(|| format!("{target} does not contain {name}"))
+}
+
+/// The links of a line: their words and their targets.
+fn links(line: &str) -> impl Iterator<Item = (&str, &str)> {
+    line.match_indices("](").filter_map(|(at, _)| {
+        let words = &line[line[..at].rfind('[')? + 1..at];
+        let rest = &line[at + 2..];
+        Some((words, &rest[..rest.find(')')?]))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_link_of_a_line_is_found() {
+        let line = "see [`a`](x.rs) and [b c](docs/y.md#part), not [z]";
+        assert_eq!(
+            links(line).collect::<Vec<_>>(),
+            [("`a`", "x.rs"), ("b c", "docs/y.md#part")]
+        );
+    }
+
+    #[test]
+    fn a_name_that_is_not_in_the_file_is_dead() {
+        let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+        assert_eq!(why_dead(here, "`why_dead`", "src/links.rs"), None);
+        assert!(why_dead(here, "`no_such\u{5f}name`", "src/main.rs").is_some());
+        assert!(why_dead(here, "words", "src/nothing.rs").is_some());
+        assert_eq!(why_dead(here, "words", "https://example.org"), None);
+    }
+}
