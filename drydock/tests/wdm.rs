@@ -7,16 +7,17 @@ use longshore_core::completion::Verdict;
 use longshore_core::machine::{Cpu, Lock as _, Machine as _, Signal as _};
 use longshore_core::scatter::Segments;
 use longshore_core::{AtMostDispatch, Dispatch, Event, Irql, NtStatus, Passive};
-use longshore_drydock::machine::{Machine, Signal, What};
-use longshore_drydock::reference::CancelStyle;
+use longshore_drydock::machine::{Device, Machine, Signal, What};
+use longshore_drydock::reference::{CancelStyle, ReferenceController};
 use longshore_drydock::{Fault, Plan, Run};
 use longshore_hardware::{BusAddress, BusRange, DmaMemory};
 use longshore_wdm::state::Refusal;
 use longshore_wdm::{
-    Adapter, AllocateError, Allocation, AllocationFlags, CompletionContext, CompletionRoutine,
-    DmaCompletionStatus, FlushRequest, IoAllocationAction, MapError, MapRequest, State, TransferContext,
+    Adapter, AllocateError, Allocation, AllocationFlags, CompletionContext, CompletionRoutine, Controller,
+    ControllerAttributes, DmaCompletionStatus, FlushRequest, InterruptType, IoAllocationAction, MapError,
+    MapRequest, Program, ProgramError, State, TransferContext,
 };
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 
 const CONTEXT: CompletionContext = CompletionContext(0xfeed_beef);
@@ -288,7 +289,7 @@ fn cancel_flush_free_without_waiting() {
     }
 }
 
-/// Proves: PAIN-14, R8, RL-05, RL-21.
+/// Proves: PAIN-14, R8, RL-05.
 #[test]
 fn a_device_that_starves_can_be_cancelled() {
     for style in STYLES {
@@ -766,4 +767,204 @@ fn a_buffer_out_of_reach_is_refused() {
         assert_eq!(error.status(), NtStatus::INSUFFICIENT_RESOURCES);
         free(bench, passive, &adapter, &context);
     });
+}
+
+/// A controller with the habits of some that were seen in the field.
+struct Odd {
+    inner: ReferenceController<Device>,
+    /// The count is gone once a channel was cancelled (RL-21).
+    forgets_count: bool,
+    cancelled: AtomicBool,
+    /// A flush does nothing (RL-26).
+    never_flushes: bool,
+    /// A cancel says FALSE, and no interrupt follows.
+    mute: bool,
+    /// Channels beyond the last one interrupt, without end.
+    babbles: bool,
+}
+
+impl Odd {
+    fn new(inner: ReferenceController<Device>) -> Self {
+        Self {
+            inner,
+            forgets_count: false,
+            cancelled: AtomicBool::new(false),
+            never_flushes: false,
+            mute: false,
+            babbles: false,
+        }
+    }
+}
+
+impl Controller for Odd {
+    fn attributes(&self) -> ControllerAttributes {
+        self.inner.attributes()
+    }
+
+    fn initialize(&self) {
+        self.inner.initialize();
+    }
+
+    fn validate_request_line_binding(&self, request_line: u32, channel: u32) -> bool {
+        self.inner.validate_request_line_binding(request_line, channel)
+    }
+
+    fn query_max_fragments(&self, channel: u32, requested: u32) -> u32 {
+        self.inner.query_max_fragments(channel, requested)
+    }
+
+    fn program(&self, channel: u32, program: &Program<'_>) -> Result<(), ProgramError> {
+        self.cancelled.store(false, Ordering::Relaxed);
+        self.inner.program(channel, program)
+    }
+
+    fn configure(&self, channel: u32, function: u32, context: usize) -> NtStatus {
+        self.inner.configure(channel, function, context)
+    }
+
+    fn flush(&self, channel: u32) {
+        if !self.never_flushes {
+            self.inner.flush(channel);
+        }
+    }
+
+    fn interrupt(&self) -> Option<(u32, InterruptType)> {
+        let babble = self.babbles.then_some((77, InterruptType::Completion));
+        self.inner.interrupt().or(babble)
+    }
+
+    fn remaining(&self, channel: u32) -> u32 {
+        if self.forgets_count && self.cancelled.load(Ordering::Relaxed) {
+            return u32::MAX;
+        }
+        self.inner.remaining(channel)
+    }
+
+    fn poll(&self, channel: u32) -> Option<InterruptType> {
+        self.inner.poll(channel)
+    }
+
+    fn cancel(&self, channel: u32) -> bool {
+        self.cancelled.store(true, Ordering::Relaxed);
+        self.inner.cancel(channel) && !self.mute
+    }
+}
+
+/// Runs a scenario on an odd controller.
+fn on_odd(
+    odd: impl Fn(&mut Odd) + Copy + Send + 'static,
+    scenario: impl Fn(&Bench, &mut Passive) + Copy + Send + 'static,
+) {
+    explore(60, CancelStyle::Honest, true, move |bench, passive| {
+        let style = CancelStyle::Honest;
+        let bench = Bench::wrapped(&bench.machine, passive, style, true, |inner| {
+            let mut controller = Odd::new(inner);
+            odd(&mut controller);
+            Arc::new(controller)
+        });
+        scenario(&bench, passive);
+    });
+}
+
+/// A device that starves, and a driver that cancels and flushes.
+fn starved(bench: &Bench, passive: &mut Passive) {
+    let adapter = bench.adapter(passive, false);
+    let context = ready(passive, &adapter);
+    let buffer = bench.buffer(8);
+    let (told, signal) = (Told::default(), Arc::new(bench.machine.signal(passive, "told")));
+    bench.port.supply(&[1; 5]);
+    allocate(bench, passive, &adapter, &context).unwrap();
+    let segments = [buffer.range()];
+    let request = MapRequest {
+        completion: Some(routine(&bench.machine, &told, &signal)),
+        context: CONTEXT,
+        ..MapRequest::new(Segments::new(&segments), 8, false)
+    };
+    adapter.map_transfer(&*passive, &context, request).unwrap();
+    while bench.port.moved() < 5 {
+        bench.machine.relax();
+    }
+    adapter.cancel_mapped(&*passive, &context).unwrap();
+    flush(&adapter, &*passive, &context, buffer.range(), 5, false);
+    assert_eq!(adapter.read_counter(&*passive), 3);
+    free(bench, passive, &adapter, &context);
+    adapter.wait_for_callbacks(passive);
+    assert_eq!(told.list(), [DmaCompletionStatus::CANCELLED]);
+    receive_again(bench, passive, &adapter);
+}
+
+/// Proves: RL-21.
+#[test]
+fn a_count_that_is_gone_after_the_cancel_was_taken_before() {
+    on_odd(|odd| odd.forgets_count = true, starved);
+}
+
+/// A cancel that says FALSE without an interrupt behind it still ends in one callback, at the flush.
+#[test]
+fn a_mute_controller_loses_no_outcome() {
+    on_odd(|odd| odd.mute = true, starved);
+}
+
+/// An interrupt of nobody's that never ceases hangs nothing: what there is to find is found, and the rest is left.
+#[test]
+fn a_babbling_controller_hangs_nothing() {
+    on_odd(|odd| odd.babbles = true, receive);
+}
+
+/// Proves: PAIN-05.
+#[test]
+fn a_latched_interrupt_is_not_taken_for_the_next_transfer_s() {
+    on_odd(
+        |odd| odd.never_flushes = true,
+        |bench, passive| {
+            let adapter = bench.adapter(passive, false);
+            for round in 0..3u8 {
+                let context = ready(passive, &adapter);
+                let buffer = bench.buffer(8);
+                let (told, signal) = (Told::default(), Arc::new(bench.machine.signal(passive, "told")));
+                bench.port.supply(&[round; 8]);
+                allocate(bench, passive, &adapter, &context).unwrap();
+                let segments = [buffer.range()];
+                let request = MapRequest {
+                    completion: Some(routine(&bench.machine, &told, &signal)),
+                    context: CONTEXT,
+                    ..MapRequest::new(Segments::new(&segments), 8, false)
+                };
+                let before = bench.port.moved();
+                adapter.map_transfer(&*passive, &context, request).unwrap();
+                let _ = adapter.cancel_mapped(&*passive, &context);
+                let verdict = flush(&adapter, &*passive, &context, buffer.range(), 8, false);
+                let moved = bench.port.moved() - before;
+                assert!(verdict != Some(Verdict::Completed) || moved == 8);
+                // The rest must not reach the next round.
+                bench.port.drop_supply();
+                free(bench, passive, &adapter, &context);
+                adapter.wait_for_callbacks(passive);
+                assert_eq!(told.count(), 1);
+            }
+        },
+    );
+}
+
+/// A driver that learns of the end from its device may flush before the controller's interrupt is handled.
+#[test]
+fn a_flush_on_the_device_s_own_word_is_no_misuse() {
+    let runs = explore(100, CancelStyle::Honest, true, |bench, passive| {
+        let adapter = bench.adapter(passive, false);
+        let context = ready(passive, &adapter);
+        let buffer = bench.buffer(8);
+        allocate(bench, passive, &adapter, &context).unwrap();
+        let segments = [buffer.range()];
+        let request = MapRequest::new(Segments::new(&segments), 8, true);
+        adapter.map_transfer(&*passive, &context, request).unwrap();
+        while bench.port.moved() < 8 {
+            bench.machine.relax();
+        }
+        let verdict = flush(&adapter, &*passive, &context, buffer.range(), 8, true);
+        assert_eq!(verdict, Some(Verdict::Completed));
+        free(bench, passive, &adapter, &context);
+    });
+    for run in runs {
+        assert_eq!(misuses(&run), [""; 0]);
+    }
 }

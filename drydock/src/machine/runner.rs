@@ -24,6 +24,10 @@ enum Choice {
 /// A wait much longer than this runs out only when nothing else is left to happen.
 const SLOWEST: u64 = 1_000_000;
 
+/// Choices in a row after which a straight run lets those go who poll or whose time is up. A device that never
+/// becomes idle, as in a loop, would otherwise keep them waiting for ever.
+const PATIENCE: u32 = 256;
+
 /// Deliveries of a line that nobody lowers, before that is a finding.
 const STORM: u32 = 64;
 
@@ -364,6 +368,10 @@ fn pick(state: &mut State, choices: &[Choice], urgent: usize) -> Choice {
             _ => straight(state, choices, urgent),
         },
     };
+    state.impatience = match passed_over(state, choices) {
+        Some(waiting) if waiting != index => state.impatience.saturating_add(1),
+        _ => 0,
+    };
     state.chosen.push(u8::try_from(index + 1).unwrap_or(u8::MAX));
     choices[index]
 }
@@ -386,7 +394,25 @@ fn straight(state: &State, choices: &[Choice], urgent: usize) -> usize {
         let turn = state.points as usize % (choices.len() - urgent).max(1);
         if urgent == 0 { turn } else { 0 }
     };
-    intruder.or_else(last).unwrap_or_else(polling)
+    intruder
+        .or_else(last)
+        .or_else(|| passed_over(state, choices).filter(|_| state.impatience >= PATIENCE))
+        .unwrap_or_else(polling)
+}
+
+/// The first choice that only those wait for who poll, or whose time is up.
+fn passed_over(state: &State, choices: &[Choice]) -> Option<usize> {
+    choices.iter().position(|choice| match *choice {
+        Choice::Go(context) => state.contexts[context].doing == Doing::Relaxed,
+        Choice::Timer(timer) => state.timers[timer]
+            .deadline
+            .is_some_and(|deadline| deadline <= state.now),
+        Choice::TimeOut(context) => matches!(
+            state.contexts[context].doing,
+            Doing::Waiting { deadline: Some(deadline), .. } if deadline <= state.now
+        ),
+        _ => false,
+    })
 }
 
 /// A random choice. Late things come seldom while something urgent is left.

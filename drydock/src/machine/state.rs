@@ -132,6 +132,8 @@ pub(crate) struct State {
     /// Who ran last.
     pub(crate) last: Option<usize>,
     pub(crate) device: bool,
+    /// Choices in a row in which somebody who polls, or whose time is up, was passed over.
+    pub(crate) impatience: u32,
     pub(crate) cpus: Vec<CpuState>,
     pub(crate) contexts: Vec<ContextState>,
     pub(crate) starting: Vec<(usize, Job)>,
@@ -182,6 +184,7 @@ impl State {
             current: None,
             last: None,
             device: false,
+            impatience: 0,
             cpus,
             contexts: Vec::new(),
             starting: Vec::new(),

@@ -1,0 +1,307 @@
+//! The NDIS channel on the reference controller, under many schedules and completed early at every point.
+
+mod bench;
+
+use bench::{Bench, expect_finding, explore, one, strike_everywhere};
+use longshore_core::machine::Machine as _;
+use longshore_core::scatter::Segments;
+use longshore_core::{Event, Passive};
+use longshore_drydock::machine::{Machine, What};
+use longshore_drydock::reference::CancelStyle;
+use longshore_drydock::{Plan, Run};
+use longshore_hardware::DmaMemory;
+use longshore_ndis::{
+    Assigned, Completed, Direction, DmaChannel, DmaDescription, NdisStatus, RegisterError, WhyNotSetUp,
+    register_dma_channel,
+};
+use longshore_wdm::DmaWidth;
+use std::sync::{Arc, Mutex};
+
+use Direction::{ReadFromDevice, WriteToDevice};
+
+const SUCCESS: Completed = Completed {
+    status: NdisStatus::SUCCESS,
+    residual: 0,
+};
+
+fn assigned() -> Assigned {
+    let description = Bench::description(false);
+    Assigned {
+        channel: description.channel,
+        request_line: description.request_line,
+        device_address: description.device_address,
+    }
+}
+
+fn register(bench: &Bench, passive: &Passive) -> DmaChannel<Machine> {
+    let description = DmaDescription {
+        width: DmaWidth::BITS_8,
+        ..DmaDescription::default()
+    };
+    register_dma_channel(passive, &bench.system, assigned(), description, 64).unwrap()
+}
+
+/// Waits until the NIC would signal, which here is when so many bytes went through its port.
+fn wait_for_nic(bench: &Bench, bytes: u64) {
+    while bench.port.moved() < bytes && !bench.machine.is_over() {
+        bench.machine.relax();
+    }
+}
+
+fn misuses(run: &Run) -> Vec<(&'static str, &'static str)> {
+    let misuse = |step: &longshore_drydock::machine::Step| match step.what {
+        What::Event(Event::Misuse(name, rule, _)) => Some((name, rule.0)),
+        _ => None,
+    };
+    run.trace.iter().filter_map(misuse).collect()
+}
+
+/// Proves: SEED-002-1, SEED-002-5, SEED-002-6, SEED-002-10, NDIS-030, NDIS-031, NDIS-034, NDIS-040, NDIS-041, NDIS-010.
+#[test]
+fn set_up_and_complete_both_directions() {
+    for interrupts in [true, false] {
+        let runs = explore(150, CancelStyle::Honest, interrupts, |bench, passive| {
+            let channel = register(bench, passive);
+            let buffer = bench.buffer(16);
+            let segments = [buffer.range()];
+            let memory = bench.machine.memory();
+            memory.write(buffer.address(), b"0123456789abcdef").unwrap();
+            let set_up = channel.set_up(&*passive, Segments::new(&segments), 4, 8, WriteToDevice);
+            let set_up = set_up.unwrap();
+            wait_for_nic(bench, 8);
+            assert_eq!(set_up.complete(&*passive), SUCCESS);
+            assert_eq!(bench.port.taken(), b"456789ab");
+            bench.port.supply(b"XYZZY");
+            bench.machine.raise(passive, |dispatch| {
+                let set_up = channel
+                    .set_up(dispatch, Segments::new(&segments), 1, 5, ReadFromDevice)
+                    .unwrap();
+                wait_for_nic(bench, 13);
+                assert_eq!(set_up.complete(dispatch), SUCCESS);
+            });
+            let mut bytes = [0; 16];
+            memory.read(buffer.address(), &mut bytes).unwrap();
+            assert_eq!(&bytes, b"0XYZZY6789abcdef");
+            channel.deregister(passive).unwrap();
+        });
+        for run in runs {
+            assert_eq!(misuses(&run), []);
+        }
+    }
+}
+
+/// Proves: SEED-002-9, NDIS-042, NDIS-037.
+#[test]
+fn touching_before_complete_is_a_finding() {
+    let run = one(Plan::straight(), CancelStyle::Honest, true, |bench, passive| {
+        let channel = register(bench, passive);
+        let buffer = bench.buffer(4);
+        let segments = [buffer.range()];
+        bench.port.supply(&[3; 4]);
+        let set_up = channel
+            .set_up(&*passive, Segments::new(&segments), 0, 4, ReadFromDevice)
+            .unwrap();
+        wait_for_nic(bench, 4);
+        // All bytes are there; they are still not ours.
+        let mut byte = [0];
+        bench.machine.memory().read(buffer.address(), &mut byte).unwrap();
+        assert_eq!(set_up.complete(&*passive), SUCCESS);
+    });
+    expect_finding(&run, "SEED-002-9");
+}
+
+/// Proves: SEED-002-8.
+#[test]
+fn a_send_buffer_stays_the_device_s_until_complete() {
+    let run = one(Plan::straight(), CancelStyle::Honest, true, |bench, passive| {
+        let channel = register(bench, passive);
+        let buffer = bench.buffer(4);
+        let segments = [buffer.range()];
+        let set_up = channel
+            .set_up(&*passive, Segments::new(&segments), 0, 4, WriteToDevice)
+            .unwrap();
+        bench.machine.memory().write(buffer.address(), &[1]).unwrap();
+        let _ = set_up.complete(&*passive);
+    });
+    expect_finding(&run, "SEED-002-8");
+}
+
+/// A receive that is completed by an intruder, and early by the thread: one of them wins.
+fn completed_twice(bench: &Bench, passive: &mut Passive) {
+    let channel = Arc::new(register(bench, passive));
+    let buffer = bench.buffer(12);
+    let segments = [buffer.range()];
+    bench.port.supply(&[7; 12]);
+    let set_up = channel.setup_dma_transfer(&*passive, Segments::new(&segments), 0, 12, false);
+    assert_eq!(set_up, NdisStatus::SUCCESS);
+    let won = Arc::new(Mutex::new(Vec::new()));
+    let (other, note) = (Arc::clone(&channel), Arc::clone(&won));
+    bench.machine.arm(move |dispatch| {
+        let status = other.complete_dma_transfer(dispatch, Segments::new(&segments), 0, 12, false);
+        note.lock().unwrap().push(status);
+    });
+    for _ in 0..4 {
+        bench.machine.point();
+    }
+    let status = channel.complete_dma_transfer(&*passive, Segments::new(&segments), 0, 12, false);
+    // Who is refused has not got the buffer back: that is the winner's to say.
+    while bench.machine.struck() && won.lock().unwrap().is_empty() && !bench.machine.is_over() {
+        bench.machine.relax();
+    }
+    let moved = bench.port.moved() as u32;
+    assert_eq!(channel.read_counter(&*passive), 12 - moved, "exact residual");
+    let succeeded = [status]
+        .into_iter()
+        .chain(won.lock().unwrap().iter().copied())
+        .filter(|status| *status == NdisStatus::SUCCESS)
+        .count();
+    assert!(succeeded <= 1 && (succeeded == 0 || moved == 12));
+}
+
+/// Proves: NDIS-044, NDIS-045, SEED-002-7, RL-09.
+#[test]
+fn an_early_completion_cuts_and_a_second_one_touches_nothing() {
+    for style in [
+        CancelStyle::Honest,
+        CancelStyle::LatchedReportsCompletion,
+        CancelStyle::LatchedReportsCancelled,
+        CancelStyle::AlwaysTrue,
+    ] {
+        strike_everywhere(style, true, completed_twice);
+    }
+    for run in explore(100, CancelStyle::Honest, true, completed_twice) {
+        assert_eq!(misuses(&run), [], "completing early is no misuse");
+    }
+}
+
+/// Proves: SEED-002-4, NDIS-043, NDIS-032, NDIS-033, NDIS-064, NDIS-015.
+#[test]
+fn bad_arguments_and_second_transfers_are_refused_at_once() {
+    let runs = explore(30, CancelStyle::Honest, true, |bench, passive| {
+        let channel = register(bench, passive);
+        let (buffer, other) = (bench.buffer(80), bench.buffer(80));
+        let (segments, others) = ([buffer.range()], [other.range()]);
+        let refused = |offset, length| {
+            let level = Passive::now(&bench.machine).unwrap();
+            let result = channel.set_up(&level, Segments::new(&segments), offset, length, WriteToDevice);
+            let error = result.map(drop).unwrap_err();
+            assert_eq!(error.status, NdisStatus::RESOURCES);
+            error.reason
+        };
+        for (offset, length) in [(0, 0), (76, 5), (u32::MAX, u32::MAX), (0, 65)] {
+            assert_eq!(refused(offset, length), WhyNotSetUp::BadLength);
+        }
+        bench.port.supply(&[1; 8]);
+        let level = &*passive;
+        let up = channel.setup_dma_transfer(level, Segments::new(&segments), 0, 8, false);
+        assert_eq!(up, NdisStatus::SUCCESS);
+        assert_eq!(refused(0, 8), WhyNotSetUp::InProgress);
+        let wrong = [
+            channel.complete_dma_transfer(level, Segments::new(&others), 0, 8, false),
+            channel.complete_dma_transfer(level, Segments::new(&segments), 1, 8, false),
+            channel.complete_dma_transfer(level, Segments::new(&segments), 0, 7, false),
+            channel.complete_dma_transfer(level, Segments::new(&segments), 0, 8, true),
+        ];
+        assert_eq!(wrong, [NdisStatus::RESOURCES; 4]);
+        wait_for_nic(bench, 8);
+        let right = channel.complete_dma_transfer(level, Segments::new(&segments), 0, 8, false);
+        assert_eq!(right, NdisStatus::SUCCESS, "the refused calls disturbed nothing");
+    });
+    for run in runs {
+        let mismatch = ("NdisMCompleteDmaTransfer", "NDIS-043");
+        assert_eq!(misuses(&run), [mismatch; 4]);
+    }
+}
+
+/// Proves: NDIS-046, NDIS-050, NDIS-051.
+#[test]
+fn the_counter_tells_what_is_left_also_after_completing() {
+    explore(30, CancelStyle::Honest, true, |bench, passive| {
+        let channel = register(bench, passive);
+        let buffer = bench.buffer(16);
+        let segments = [buffer.range()];
+        assert_eq!(channel.read_counter(&*passive), 0);
+        bench.port.supply(&[1; 10]);
+        let set_up = channel
+            .set_up(&*passive, Segments::new(&segments), 0, 16, ReadFromDevice)
+            .unwrap();
+        wait_for_nic(bench, 10);
+        while set_up.remaining(&*passive) != 6 {
+            bench.machine.relax();
+        }
+        let completed = set_up.complete(&*passive);
+        assert_eq!((completed.status, completed.residual), (NdisStatus::RESOURCES, 6));
+        assert_eq!(channel.read_counter(&*passive), 6);
+    });
+}
+
+/// Proves: NDIS-016, NDIS-013.
+#[test]
+fn a_channel_is_claimed_by_one_miniport() {
+    explore(1, CancelStyle::Honest, true, |bench, passive| {
+        let first = register(bench, passive);
+        let description = DmaDescription::default();
+        let again = register_dma_channel(passive, &bench.system, assigned(), description, 64);
+        assert_eq!(again.map(drop), Err(RegisterError::ResourceConflict));
+        assert_eq!(
+            RegisterError::ResourceConflict.status(),
+            NdisStatus::RESOURCE_CONFLICT
+        );
+        let beyond = DmaDescription {
+            channel: Some(77),
+            ..description
+        };
+        let beyond = register_dma_channel(passive, &bench.system, assigned(), beyond, 64);
+        assert_eq!(beyond.map(drop), Err(RegisterError::Failure));
+        first.deregister(passive).unwrap();
+        register(bench, passive).deregister(passive).unwrap();
+    });
+}
+
+/// What is dropped while set up completes itself, at both levels, and is reported.
+#[test]
+fn what_is_thrown_away_is_completed_and_reported() {
+    let runs = explore(30, CancelStyle::Honest, true, |bench, passive| {
+        let channel = register(bench, passive);
+        let buffer = bench.buffer(8);
+        let segments = [buffer.range()];
+        let set_up = channel.set_up(&*passive, Segments::new(&segments), 0, 8, ReadFromDevice);
+        drop(set_up.unwrap());
+        bench.machine.raise(passive, |dispatch| {
+            let set_up = channel.set_up(dispatch, Segments::new(&segments), 0, 8, ReadFromDevice);
+            drop(set_up.unwrap());
+        });
+        let up = channel.setup_dma_transfer(&*passive, Segments::new(&segments), 0, 8, false);
+        assert_eq!(up, NdisStatus::SUCCESS);
+        let refused = channel.deregister(passive).unwrap_err();
+        drop(refused);
+        // Everything has come back.
+        let mut bytes = [0; 8];
+        bench.machine.memory().read(buffer.address(), &mut bytes).unwrap();
+    });
+    for run in runs {
+        let rules: Vec<_> = misuses(&run).into_iter().map(|(_, rule)| rule).collect();
+        assert_eq!(rules, ["NDIS-040", "NDIS-040", "NDIS-019", "NDIS-019"]);
+    }
+}
+
+/// A loop has no end of its own: being completed is how it succeeds.
+#[test]
+fn an_auto_initialised_channel_runs_until_it_is_completed() {
+    explore(50, CancelStyle::Honest, true, |bench, passive| {
+        let description = DmaDescription {
+            auto_initialize: true,
+            ..DmaDescription::default()
+        };
+        let channel = register_dma_channel(passive, &bench.system, assigned(), description, 64).unwrap();
+        let buffer = bench.buffer(8);
+        let segments = [buffer.range()];
+        let set_up = channel
+            .set_up(&*passive, Segments::new(&segments), 0, 8, WriteToDevice)
+            .unwrap();
+        wait_for_nic(bench, 20);
+        let completed = set_up.complete(&*passive);
+        assert_eq!(completed.status, NdisStatus::SUCCESS);
+        assert!(completed.residual <= 8);
+    });
+}
