@@ -1,4 +1,5 @@
 //! The NDIS channel on the reference controller, under many schedules and completed early at every point.
+#![allow(clippy::unwrap_used)] // Scenarios are tests, though not each function is one.
 
 mod bench;
 

@@ -28,11 +28,6 @@ impl Port {
         self.contents().supply.extend(bytes);
     }
 
-    /// Throws away what the device has left to give.
-    pub fn drop_supply(&self) {
-        self.contents().supply.clear();
-    }
-
     /// What the device was given so far.
     pub fn taken(&self) -> Vec<u8> {
         self.contents().taken.clone()

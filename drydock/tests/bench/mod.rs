@@ -1,6 +1,8 @@
 //! A machine with the reference controller on it, and the ways to run a scenario there.
 #![allow(dead_code)] // Each test program uses its own part of this.
 
+pub(crate) mod driver;
+
 use longshore_core::Passive;
 use longshore_core::machine::{Cpu, Machine as _};
 use longshore_drydock::machine::{Device, Machine, Memory};
