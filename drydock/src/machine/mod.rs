@@ -9,8 +9,11 @@
 //! contract code under test makes the rest.
 
 mod arena;
+mod choice;
 mod context;
 mod device;
+mod dispatch;
+mod lock;
 mod memory;
 mod objects;
 mod plan;
@@ -20,8 +23,9 @@ mod trace;
 
 pub use arena::View;
 pub use device::Device;
+pub use lock::Lock;
 pub use memory::{Bytes, Memory};
-pub use objects::{Connection, Deferred, Line, Lock, Signal, Timer};
+pub use objects::{Connection, Deferred, Line, Signal, Timer};
 pub use plan::{Fault, Plan, Schedule};
 pub use runner::run;
 pub use trace::{Step, What};
