@@ -20,7 +20,7 @@ use longshore_wdm::{
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 
-/// Proves: SEED-000-3, SEED-000-6, SEED-001-1, SEED-001-2, SEED-001-4, SEED-001-5, SEED-001-7, SEED-001-9,
+/// Proves: SEED-000-3, SEED-000-6, SEED-001-1, SEED-001-2, SEED-001-3, SEED-001-4, SEED-001-5, SEED-001-7, SEED-001-9,
 /// WDM-006, WDM-007, WDM-009, WDM-010, WDM-017, WDM-019, WDM-022, WDM-126, A-18.
 #[test]
 fn map_completes_and_calls_back_once() {
@@ -125,7 +125,10 @@ fn a_flush_of_a_running_transfer_cuts_it_and_is_misuse() {
     }
 }
 
-/// A driver that learns of the end from its device may flush before the controller's interrupt is handled.
+/// A driver that learns of the end from its device may flush before the controller's interrupt is handled. It gives no
+/// completion routine, and nobody is called.
+///
+/// Proves: SEED-001-8.
 #[test]
 fn a_flush_on_the_device_s_own_word_is_no_misuse() {
     let runs = explore(100, CancelStyle::Honest, true, |bench, passive| {
