@@ -313,8 +313,7 @@ fn abort_at(point: u32) -> Option<u64> {
         },
     );
     clean(&run);
-    let done = *seen.lock().unwrap();
-    done
+    seen.lock().unwrap().take()
 }
 
 /// What an abort leaves behind. Returns how many descriptors were done.
