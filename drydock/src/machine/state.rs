@@ -251,6 +251,9 @@ impl State {
             what,
         };
         self.trace.push(step);
+        if !what.is_for_oracles() {
+            return;
+        }
         if let Some(mut oracle) = self.oracle.take() {
             if let Some(Breach { rule, what }) = oracle.observe(&step, &self.arena) {
                 self.find(rule, what);
