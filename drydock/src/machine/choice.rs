@@ -38,7 +38,7 @@ pub(super) fn list_choices(state: &State, choices: &mut Vec<Choice>) -> usize {
                 && asserted
                 && line.handler.is_some()
                 && line.running == 0
-                && level < Irql::DEVICE
+                && level < line.level
             {
                 choices.push(Choice::Interrupt(index));
             }

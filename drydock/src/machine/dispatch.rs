@@ -14,19 +14,13 @@ impl State {
         line.early = false;
         line.running += 1;
         line.unanswered += 1;
-        let (name, cpu, unanswered) = (line.name, line.cpu, line.unanswered);
+        let (name, cpu, level, unanswered) = (line.name, line.cpu, line.level, line.unanswered);
         if unanswered > STORM {
             let what = format!("line `{name}` was delivered {STORM} times and nobody lowers it");
             self.find(Rule("PAIN-04"), what);
             self.phase = Phase::Ending;
         }
-        let context = self.add_context(
-            "interrupt",
-            name,
-            cpu,
-            Irql::DEVICE,
-            Some((ObjectKind::Line, index)),
-        );
+        let context = self.add_context("interrupt", name, cpu, level, Some((ObjectKind::Line, index)));
         self.begin(context, cpu, Job::Interrupt(index));
     }
 

@@ -384,8 +384,8 @@ impl MachineTrait for Machine {
         Timer::new(self.clone(), name, Arc::new(routine))
     }
 
-    fn line(&self, _: &Passive, name: &'static str, cpu: Cpu) -> Line {
-        Line::new(self.clone(), name, cpu)
+    fn line_at(&self, _: &Passive, name: &'static str, cpu: Cpu, level: Irql) -> Line {
+        Line::new(self.clone(), name, cpu, level)
     }
 
     fn connect(

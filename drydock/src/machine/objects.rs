@@ -6,7 +6,7 @@ use super::state::{
 };
 use super::trace::What;
 use super::{Machine, context};
-use longshore_core::irql::Passive;
+use longshore_core::irql::{Irql, Passive};
 use longshore_core::machine::{self, Cpu, Waited};
 use longshore_hardware::Interrupt;
 use std::time::Duration;
@@ -172,13 +172,14 @@ pub struct Line {
 }
 
 impl Line {
-    pub(super) fn new(machine: Machine, name: &'static str, cpu: Cpu) -> Self {
+    pub(super) fn new(machine: Machine, name: &'static str, cpu: Cpu, level: Irql) -> Self {
         let index = {
             let mut state = machine.state();
             let cpu = cpu.0.min(machine.0.cpus - 1) as usize;
             state.lines.push(LineState {
                 name,
                 cpu,
+                level: level.max(Irql::DEVICE),
                 raised: false,
                 early: false,
                 handler: None,

@@ -89,6 +89,7 @@ pub(crate) struct TimerState {
 pub(crate) struct LineState {
     pub(crate) name: &'static str,
     pub(crate) cpu: usize,
+    pub(crate) level: Irql,
     pub(crate) raised: bool,
     /// One delivery that nobody asked for.
     pub(crate) early: bool,
