@@ -1,0 +1,260 @@
+//! The other end of a job: one subject, checked in a process of its own.
+//!
+//! Whatever spins, overflows its stack or aborts brings down this process and nothing else. Messages go out as
+//! lines of JSON. Before each run its plan is written to the *logbook*, a file that stands in for standard input, so
+//! that the parent still has it when this process is gone.
+
+use super::json::{Again, PageReport, TargetReport};
+use crate::arguments::Worker;
+use crate::console::{Failure, Verdict};
+use crate::{pages, targets};
+use longshore_drydock::replay::ReplayCode;
+use longshore_drydock::{Effort, Fault, Plan, Scenario, Schedule, Target};
+use serde::{Deserialize, Serialize};
+use std::fs::File;
+use std::io::{self, Write};
+use std::os::fd::AsFd;
+use std::os::unix::fs::FileExt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// What a worker tells.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) enum Message {
+    /// So many runs are done.
+    Scenarios(u64),
+    /// The target is checked.
+    Target(TargetReport),
+    /// The page is observed.
+    Page(PageReport),
+    /// The run was run again.
+    Again(Again),
+}
+
+/// Only for the tests of this command: `die` or `hang`, a colon and a target make a worker of that target abort, or
+/// fall silent, in the middle of its work.
+const REHEARSAL: &str = "LONGSHORE_TEST_WORKER";
+
+/// In which run of a scenario a rehearsed accident happens.
+const ACCIDENT: u64 = 5;
+
+/// Does the job.
+pub(crate) fn run(wanted: &Worker) -> Result<Verdict, Failure> {
+    if wanted.page {
+        observe(&wanted.subject)
+    } else if wanted.replay {
+        run_again(&wanted.subject)
+    } else {
+        check(&wanted.subject, wanted.seeds)
+    }?;
+    Ok(Verdict::Clean)
+}
+
+fn send(message: &Message) -> Result<(), Failure> {
+    let line = serde_json::to_string(message)
+        .map_err(|error| Failure::new(format!("a message cannot be written: {error}")))?;
+    let mut out = io::stdout().lock();
+    writeln!(out, "{line}")?;
+    Ok(out.flush()?)
+}
+
+fn observe(number: &str) -> Result<(), Failure> {
+    let page = pages::find(number).ok_or_else(|| Failure::new(format!("there is no page {number:?}")))?;
+    let (observed, ok) = page.observe();
+    send(&Message::Page(PageReport {
+        number: page.number.to_owned(),
+        name: page.name.to_owned(),
+        observed,
+        ok,
+    }))
+}
+
+fn run_again(code: &str) -> Result<(), Failure> {
+    let code: ReplayCode = code
+        .parse()
+        .map_err(|bad| Failure::new(format!("{code:?} is no replay code: {bad}")))?;
+    let target = targets::find(&code.target)?;
+    let (report, run) = target
+        .replay(&code)
+        .ok_or_else(|| Failure::new(format!("{} has no scenario {:?}", target.name, code.scenario)))?;
+    send(&Message::Again(Again {
+        trace: run.trace.iter().map(ToString::to_string).collect(),
+        report: TargetReport::from(&report),
+    }))
+}
+
+fn check(name: &str, seeds: u64) -> Result<(), Failure> {
+    let logbook = Arc::new(Logbook::of_this_process());
+    let target = announce(targets::find(name)?, seeds, &logbook);
+    let effort = Effort {
+        seeds,
+        at_every_point: true,
+    };
+    let report = target.check(effort, &mut |scenarios| {
+        if send(&Message::Scenarios(scenarios)).is_err() {
+            // The parent is gone, and nobody is left to tell.
+            std::process::exit(2);
+        }
+    });
+    send(&Message::Target(TargetReport::from(&report)))
+}
+
+/// The target, which writes each plan into the logbook before it runs it.
+fn announce(target: Target, seeds: u64, logbook: &Arc<Logbook>) -> Target {
+    let accident = Accident::rehearsed_for(&target.name);
+    let scenarios = target.scenarios.into_iter().map(|scenario| {
+        let body = scenario.body;
+        let (name, owner, logbook) = (scenario.name, target.name.clone(), Arc::clone(logbook));
+        let runs = AtomicU64::new(0);
+        let announced = Scenario::new(name, move |machine, passive| {
+            let run = runs.fetch_add(1, Ordering::Relaxed);
+            logbook.write(&ReplayCode {
+                target: owner.clone(),
+                scenario: name.to_owned(),
+                plan: plan_of_run(run, seeds, machine.schedule(), machine.fault()),
+            });
+            if run == ACCIDENT {
+                accident.happen();
+            }
+            body(machine, passive);
+        });
+        announced.with_faults(scenario.faults)
+    });
+    Target {
+        scenarios: scenarios.collect(),
+        ..target
+    }
+}
+
+/// The plan of a scenario's nth run. The machine tells schedule and fault; at which point the intruder strikes
+/// follows from the explorer's order: straight on, the seeds, two runs for each point, the faults.
+fn plan_of_run(run: u64, seeds: u64, schedule: Schedule, fault: Option<Fault>) -> Plan {
+    let strike = match (run.checked_sub(1 + seeds), fault) {
+        (Some(strikes), None) => u32::try_from(strikes / 2).ok(),
+        _ => None,
+    };
+    Plan {
+        schedule,
+        strike,
+        fault,
+    }
+}
+
+/// What a rehearsal does to this worker.
+#[derive(Clone, Copy)]
+enum Accident {
+    None,
+    Die,
+    Hang,
+}
+
+impl Accident {
+    fn rehearsed_for(target: &str) -> Self {
+        let asked = std::env::var(REHEARSAL).unwrap_or_default();
+        match asked.split_once(':') {
+            Some(("die", name)) if name == target => Self::Die,
+            Some(("hang", name)) if name == target => Self::Hang,
+            _ => Self::None,
+        }
+    }
+
+    fn happen(self) {
+        match self {
+            Self::None => {}
+            Self::Die => std::process::abort(),
+            Self::Hang => loop {
+                std::thread::park();
+            },
+        }
+    }
+}
+
+/// The file in which the parent finds the plan that a worker runs.
+pub(super) struct Logbook(Option<File>);
+
+impl Logbook {
+    /// How long an entry is. A longer one is cut off.
+    pub(super) const ENTRY: usize = 192;
+
+    /// The file that stands in for standard input. A worker that was not started by a parent has none.
+    fn of_this_process() -> Self {
+        let file = io::stdin().as_fd().try_clone_to_owned().map(File::from);
+        let is_file = |file: &File| file.metadata().is_ok_and(|metadata| metadata.is_file());
+        Self(file.ok().filter(is_file))
+    }
+
+    fn write(&self, code: &ReplayCode) {
+        let Some(file) = &self.0 else { return };
+        let mut entry = [b' '; Self::ENTRY];
+        let text = code.to_string();
+        let len = text.len().min(Self::ENTRY);
+        entry[..len].copy_from_slice(&text.as_bytes()[..len]);
+        // Without a logbook a dead worker's last plan is unknown, and that is all.
+        let _ = file.write_all_at(&entry, 0);
+    }
+
+    /// Reads the last entry.
+    pub(super) fn read(file: &File) -> Option<String> {
+        let mut entry = [0; Self::ENTRY];
+        file.read_exact_at(&mut entry, 0).ok()?;
+        let text = std::str::from_utf8(&entry).ok()?.trim_end();
+        // One that was cut off is no code any more.
+        text.parse::<ReplayCode>().ok()?;
+        Some(text.to_owned())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use longshore_core::Rule;
+    use longshore_core::machine::Machine as _;
+    use longshore_drydock::explore::Faults;
+    use std::sync::Mutex;
+
+    /// A target that notes the plan of each run as it would be announced, and finds something in each struck or
+    /// broken run, so that the explorer says what the plan really was.
+    fn noisy(seeds: u64, announced: &Arc<Mutex<Vec<String>>>) -> Target {
+        let announced = Arc::clone(announced);
+        let runs = AtomicU64::new(0);
+        let scenario = Scenario::new("noise", move |machine, _| {
+            let run = runs.fetch_add(1, Ordering::Relaxed);
+            let plan = plan_of_run(run, seeds, machine.schedule(), machine.fault());
+            announced.lock().unwrap().push(plan.to_string());
+            let noted = machine.clone();
+            machine.arm(move |_| noted.find(Rule("SEED-004-6"), "struck"));
+            machine.point();
+            machine.point();
+        });
+        let faults = Faults {
+            early_interrupts: true,
+            ..Faults::default()
+        };
+        Target {
+            name: "noisy".to_owned(),
+            suite: "test",
+            scenarios: vec![scenario.with_faults(faults)],
+        }
+    }
+
+    #[test]
+    fn announced_plans_are_those_of_the_explorer() {
+        let announced = Arc::new(Mutex::new(Vec::new()));
+        let target = noisy(3, &announced);
+        let effort = Effort {
+            seeds: 3,
+            at_every_point: true,
+        };
+        let report = target.check(effort, &mut |_| {});
+        let announced = announced.lock().unwrap();
+        assert_eq!(announced.len() as u64, report.scenarios);
+        assert_eq!(
+            announced[..6],
+            ["straight", "s0", "s1", "s2", "straight@0", "s0@0"]
+        );
+        assert_eq!(announced.last().unwrap(), "straight!early-interrupt@1");
+        let found: ReplayCode = report.violations[0].replay.parse().unwrap();
+        assert!(announced.contains(&found.plan.to_string()));
+        assert_eq!(found.plan.to_string(), "straight@0");
+    }
+}

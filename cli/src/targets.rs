@@ -1,0 +1,74 @@
+//! What is built in and can be checked.
+
+use crate::console::Failure;
+use longshore_drydock::broken::{Exhibit, gallery};
+use longshore_drydock::{Check, Target, check_provider};
+use longshore_engines::cpu::{Config, CpuEngine};
+use longshore_netdma::Version;
+use std::sync::Arc;
+
+/// Every implementation of this project that can be checked. A new one is one line.
+pub(crate) fn built_in() -> Vec<Target> {
+    [
+        cpu(Version::V1_1).named("cpu-1.x"),
+        cpu(Version::V2_1).named("cpu-2.x"),
+    ]
+    .map(Check::into_target)
+    .into()
+}
+
+/// The CPU engine, which copies in small pieces here, so that there is something between two of them.
+fn cpu(version: Version) -> Check {
+    check_provider(move |bay| {
+        let config = Config {
+            version,
+            piece: 16,
+            cpu: bay.machine().engine_cpu(),
+            patience: 1_000,
+            ..Config::default()
+        };
+        Arc::new(CpuEngine::open(bay.passive(), bay.machine(), config))
+    })
+}
+
+/// Every name that can be checked: what is built in, and what is broken on purpose.
+fn names() -> String {
+    let built_in = built_in().into_iter().map(|target| target.name);
+    let broken = gallery().into_iter().map(|exhibit| exhibit.target.name);
+    let list = |names: &mut dyn Iterator<Item = String>| names.collect::<Vec<_>>().join(", ");
+    format!(
+        "{}; broken on purpose are {}",
+        list(&mut built_in.into_iter()),
+        list(&mut broken.into_iter())
+    )
+}
+
+/// The target with this name, built in or broken on purpose.
+pub(crate) fn find(name: &str) -> Result<Target, Failure> {
+    let broken = gallery().into_iter().map(|Exhibit { target, .. }| target);
+    built_in()
+        .into_iter()
+        .chain(broken)
+        .find(|target| target.name == name)
+        .ok_or_else(|| {
+            Failure::new(format!(
+                "there is no target {name:?}; the targets are {}",
+                names()
+            ))
+        })
+}
+
+/// The targets with these names, or everything that is built in if there are none.
+pub(crate) fn select(names: &[String]) -> Result<Vec<Target>, Failure> {
+    if names.is_empty() {
+        return Ok(built_in());
+    }
+    let mut selected: Vec<Target> = Vec::new();
+    for name in names {
+        let target = find(name)?;
+        if selected.iter().all(|known| known.name != target.name) {
+            selected.push(target);
+        }
+    }
+    Ok(selected)
+}
