@@ -128,18 +128,24 @@ impl Finding {
     /// it had announced last.
     pub(crate) fn lost(how: &str, replay: Option<String>) -> Self {
         const RULE: &str = "RL-13";
-        let plan = match &replay {
-            Some(_) => "it was running the plan below",
-            None => "it had announced no plan",
+        let what = match &replay {
+            Some(plan) => format!("{how}; the last plan it announced is {plan}"),
+            None => format!("{how}; it had announced no plan"),
         };
-        let violation = Violation {
+        let mut violation = Self::from(&Violation {
             rule: RULE,
             kind: rules::find(RULE).map(|rule| rule.kind),
-            what: format!("{how}; {plan}"),
-            replay: replay.unwrap_or_default(),
+            what,
+            replay: replay.clone().unwrap_or_default(),
             steps: Vec::new(),
-        };
-        Self::from(&violation)
+        });
+        if replay.is_none()
+            && let Some(again) = violation.explained.rfind("\n  again")
+        {
+            // There is nothing to run again.
+            violation.explained.truncate(again);
+        }
+        violation
     }
 }
 

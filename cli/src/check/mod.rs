@@ -186,10 +186,7 @@ fn replay(code: &str, strict: bool, console: &mut Console) -> Result<Verdict, Fa
             }
             again.report
         }
-        Ended::Lost { mut finding, .. } => {
-            finding.replay.clone_from(&code);
-            TargetReport::lost(&code, "", 1, finding)
-        }
+        Ended::Lost { finding, .. } => TargetReport::lost(&code, "", 1, finding),
         Ended::Target(report) => report,
         Ended::Page(page) => {
             return Err(Failure::new(format!(
