@@ -1,7 +1,7 @@
 //! Page 003, Completing a DMA Transfer: word, interrupt, both, neither.
 
 use super::netdma::{Bench, Chart, Shape};
-use super::stage::{Act, Stage, Trouble, cleanly_in_the_dry_dock, on_threads};
+use super::stage::{Act, Stage, Trouble, cleanly_in_the_dry_dock, on_threads, until};
 use super::timeline::timeline;
 use super::{Observation, Page, Play};
 use longshore_core::{NtStatus, Passive};
@@ -96,12 +96,16 @@ impl Act for Asked {
             return Err(format!("ProviderStartDma returned {started}"));
         }
         bench.wait_until_idle()?;
+        if self.wants(STATUS) {
+            // The engine knows that it is done before it says so. A word that does not come is seen below.
+            until(bench.machine(), || bench.word().raw() != 0);
+        }
         if self.wants(INTERRUPT) {
             bench.wait_for_interrupt(passive)?;
         }
-        let word = bench.word();
-        // Only now is it certain that no further interrupt comes.
+        // Only now is it certain that no word and no interrupt comes any more.
         let (isr, dpc) = bench.close((&*passive).into());
+        let word = bench.word();
         Ok(Seen {
             asked: *self,
             chart: bench.chart(),

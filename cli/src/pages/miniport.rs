@@ -256,7 +256,7 @@ fn observe() -> Result<Observation, Trouble> {
                 "data {words} too early is a finding under {found}, not under {rule}"
             ));
         }
-        besides.push(format!("data {words} before it: finding {found}"));
+        besides.push(format!("data {words} before that: finding {found}"));
     }
     Ok(Observation {
         docked: in_the_dry_dock.join(", "),

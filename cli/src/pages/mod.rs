@@ -50,12 +50,12 @@ impl Observation {
             .besides
             .as_ref()
             .map_or(String::new(), |what| format!("; {what}"));
-        let threads = if self.docked == self.threaded {
-            "the same on threads".to_owned()
+        let (docked, threaded) = (&self.docked, &self.threaded);
+        if docked == threaded {
+            format!("{docked}; the same on threads{besides}")
         } else {
-            format!("on threads: {}", self.threaded)
-        };
-        format!("{}{besides}; {threads}", self.docked)
+            format!("{docked}{besides}; on threads: {threaded}")
+        }
     }
 }
 
