@@ -26,15 +26,11 @@ Exit codes: 0 clean, 1 something breaks a rule, 2 wrong usage or input.";
 /// What to do.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Act out the five documentation pages that longshore implements
     Demo(Demo),
-    /// Check implementations of the contracts, and print which rules they break
     Check(Check),
     /// Show which DMA engines this machine has
     Engines,
-    /// Explain a rule by its number
     Explain(Explain),
-    /// Do one job for `check` in a process of its own
     #[command(hide = true)]
     Worker(Worker),
 }
@@ -74,7 +70,8 @@ Examples:
   longshore check cpu-1.x                            one target
   longshore check --seeds 10000                      look longer
   longshore check --json report.json                 for programs; - prints it instead of the text
-  longshore check --replay 1:cpu-1.x/abort:straight@17   one run again, step by step
+  longshore check --replay 1:cpu-1.x/abort:straight@17
+                                                     one run again, step by step
 
 Exit codes: 0 clean, 1 a violation or a broken implementation that was not caught, 2 wrong usage or input."
 )]
@@ -103,7 +100,9 @@ pub(crate) struct Check {
 /// So that the whole check takes less than 20 seconds on one slow core.
 const DEFAULT_SEEDS: u64 = 2_000;
 
-/// Explain a rule by its number: what it says, where it comes from, and how longshore holds it.
+/// Explain a rule by its number.
+///
+/// Prints what the rule says, what kind it is, where it comes from, and how longshore holds it.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   longshore explain SEED-004-6   a rule of one of the five pages
@@ -114,8 +113,10 @@ pub(crate) struct Explain {
     pub(crate) number: String,
 }
 
-/// Do one job for `check` in a process of its own: what it is told on the command line, with messages as lines of
-/// JSON on standard output, and the plan that it runs on standard input if that is a file.
+/// Do one job for `check` in a process of its own.
+///
+/// Messages go out as lines of JSON on standard output. The plan of each run is written to standard input if that is
+/// a file.
 #[derive(Debug, Args)]
 pub(crate) struct Worker {
     /// What to check, or the number of a page to observe, or the code to run again

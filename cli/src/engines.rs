@@ -12,8 +12,26 @@ const PCI: &str = "/sys/bus/pci/devices";
 /// The vendor whose engines these are.
 const INTEL: &str = "0x8086";
 
-/// The PCI class of "system peripheral, other", which I/OAT engines say they are.
+/// The PCI class of "system peripheral, other", which I/OAT engines say they are, as others do.
 const CLASS: &str = "0x088000";
+
+/// The device numbers of I/OAT engines, from the first to the last of each family.
+const DEVICES: [(u16, u16); 14] = [
+    (0x1a38, 0x1a38),
+    (0x360b, 0x360b),
+    (0x65ff, 0x65ff),
+    (0x402f, 0x402f),
+    (0x3429, 0x3433),
+    (0x3710, 0x3719),
+    (0x3c20, 0x3c2f),
+    (0x0e20, 0x0e2f),
+    (0x2f20, 0x2f2f),
+    (0x6f20, 0x6f2f),
+    (0x6f50, 0x6f53),
+    (0x0c50, 0x0c53),
+    (0x2021, 0x2021),
+    (0x0b00, 0x0b00),
+];
 
 /// Features that decide how fast a CPU copies.
 const FLAGS: [&str; 6] = ["erms", "fsrm", "avx2", "avx512f", "movdir64b", "clwb"];
@@ -79,7 +97,7 @@ fn processor(text: &str) -> [String; 2] {
 /// What was found on the PCI bus.
 fn ioat(devices: &Path) -> Vec<String> {
     let looked = format!(
-        "looked in {} for vendor {INTEL}, class {CLASS}",
+        "looked in {} for vendor {INTEL}, class {CLASS} and the device numbers of I/OAT",
         devices.display()
     );
     let Ok(entries) = fs::read_dir(devices) else {
@@ -106,16 +124,19 @@ fn ioat(devices: &Path) -> Vec<String> {
 /// One PCI function, if it is an I/OAT engine: its address, device and driver.
 fn function(path: &Path) -> Option<String> {
     let read = |name: &str| Some(fs::read_to_string(path.join(name)).ok()?.trim().to_owned());
-    let matches = read("vendor")? == INTEL && read("class")? == CLASS;
-    if !matches {
+    let device = read("device")?;
+    let number = u16::from_str_radix(device.strip_prefix("0x")?, 16).ok()?;
+    let is_engine = DEVICES
+        .iter()
+        .any(|(first, last)| (*first..=*last).contains(&number));
+    if read("vendor")? != INTEL || read("class")? != CLASS || !is_engine {
         return None;
     }
-    let device = read("device").unwrap_or_else(|| "unknown".to_owned());
     let driver = fs::read_link(path.join("driver")).ok();
     let driver = driver
         .as_deref()
         .and_then(Path::file_name)
-        .map_or("no driver".into(), |name| name.to_string_lossy().into_owned());
+        .map_or("none".into(), |name| name.to_string_lossy().into_owned());
     let address = path.file_name()?.to_string_lossy().into_owned();
     Some(format!("{address}  device {device}, driver {driver}"))
 }
@@ -128,6 +149,27 @@ mod tests {
     fn a_machine_without_a_bus_is_told_of_and_no_error() {
         let lines = ioat(Path::new("/nonexistent"));
         assert!(lines[0].starts_with("none found"), "{lines:?}");
+    }
+
+    #[test]
+    fn only_functions_that_are_engines_are_told_of() {
+        let bus = std::env::temp_dir().join(format!("longshore-bus-{}", std::process::id()));
+        let plug = |address: &str, vendor: &str, class: &str, device: &str| {
+            let function = bus.join(address);
+            fs::create_dir_all(&function).unwrap();
+            for (name, value) in [("vendor", vendor), ("class", class), ("device", device)] {
+                fs::write(function.join(name), format!("{value}\n")).unwrap();
+            }
+        };
+        plug("0000:00:04.0", INTEL, CLASS, "0x2021");
+        plug("0000:00:04.1", INTEL, CLASS, "0x1234");
+        plug("0000:00:04.2", "0x1af4", CLASS, "0x2021");
+        plug("0000:00:04.3", INTEL, "0x020000", "0x2021");
+        let lines = ioat(&bus);
+        fs::remove_dir_all(&bus).unwrap();
+        assert!(lines[0].starts_with("none found that is bound"), "{lines:?}");
+        assert!(lines[1].contains("1 seen"), "{lines:?}");
+        assert_eq!(lines[2..], ["0000:00:04.0  device 0x2021, driver none"]);
     }
 
     #[test]

@@ -26,6 +26,8 @@ pub(super) struct Job {
     /// What it is about: the name of a target, the number of a page, or a replay code.
     pub(super) subject: String,
     arguments: Vec<String>,
+    /// The plan of a job that runs only one.
+    code: Option<String>,
 }
 
 /// How a job ended.
@@ -58,7 +60,10 @@ impl Job {
 
     /// Runs one run again.
     pub(super) fn again(code: &str) -> Self {
-        Self::new(code, &["--replay"])
+        Self {
+            code: Some(code.to_owned()),
+            ..Self::new(code, &["--replay"])
+        }
     }
 
     fn new(subject: &str, options: &[&str]) -> Self {
@@ -67,6 +72,7 @@ impl Job {
         Self {
             subject: subject.to_owned(),
             arguments: arguments.into_iter().map(str::to_owned).collect(),
+            code: None,
         }
     }
 
@@ -81,7 +87,10 @@ impl Job {
             },
             Err(error) => format!("the worker process could not be started: {error}"),
         };
-        let last = logbook.as_ref().and_then(Logbook::read);
+        let last = logbook
+            .as_ref()
+            .and_then(Logbook::read)
+            .or_else(|| self.code.clone());
         Ended::Lost {
             scenarios,
             finding: Finding::lost(&how, last),

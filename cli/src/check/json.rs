@@ -128,18 +128,23 @@ impl Finding {
     /// it had announced last.
     pub(crate) fn lost(how: &str, replay: Option<String>) -> Self {
         const RULE: &str = "RL-13";
-        let plan = match &replay {
-            Some(_) => "it was running the plan below",
-            None => "it had announced no plan",
+        let rule = rules::find(RULE);
+        let kind = rule.map_or("", |rule| rule.kind.word());
+        let sentence = rule.map_or("", |rule| rule.sentence);
+        let (what, again) = match &replay {
+            Some(plan) => (
+                format!("{how}; the last plan it announced is {plan}"),
+                format!("\n  again   longshore check --replay {plan}"),
+            ),
+            None => (format!("{how}; it had announced no plan"), String::new()),
         };
-        let violation = Violation {
-            rule: RULE,
-            kind: rules::find(RULE).map(|rule| rule.kind),
-            what: format!("{how}; {plan}"),
+        Self {
+            rule: RULE.to_owned(),
+            kind: kind.to_owned(),
+            explained: format!("  rule    {RULE} ({kind}): {sentence}\n  seen    {what}{again}"),
+            what,
             replay: replay.unwrap_or_default(),
-            steps: Vec::new(),
-        };
-        Self::from(&violation)
+        }
     }
 }
 

@@ -32,7 +32,15 @@ pub(super) fn print(document: &Document, console: &mut Console) -> Result<(), Fa
 }
 
 fn table(targets: &[TargetReport], console: &mut Console) -> Result<(), Failure> {
-    let head = ["target", "suite", "scenarios", "pairs", "violations", "warnings"].map(str::to_owned);
+    let head = [
+        "target",
+        "suite",
+        "scenarios",
+        "(state, event) pairs",
+        "violations",
+        "warnings",
+    ]
+    .map(str::to_owned);
     let rows: Vec<[String; 6]> = targets
         .iter()
         .map(|target| {

@@ -176,6 +176,15 @@ impl Seen {
     }
 }
 
+/// A completion word in the page's own words.
+fn status_in_full(chart: &Chart, word: CompletionWord) -> String {
+    format!(
+        "{}|NetDmaTransferStatus{:?}",
+        chart.name(word.descriptor()),
+        word.status()
+    )
+}
+
 /// Tries one point after the other until the abort comes in the middle of D3. The same one each time.
 fn torn_in_the_third() -> Result<(Seen, Run), Trouble> {
     let mut point = 0;
@@ -213,11 +222,13 @@ fn observe() -> Result<Observation, Trouble> {
         wrong.push("descriptors behind the aborted one moved data".to_owned());
     }
     Ok(Observation {
-        observed: format!(
-            "{}; D3 cut after {torn} of {} bytes, D4 not begun",
-            seen.short(),
-            seen.shape.bytes
-        ),
+        docked: seen.short(),
+        threaded: threaded.short(),
+        besides: Some(format!(
+            "D3 cut after {torn} of {} bytes, D4 {}",
+            seen.shape.bytes,
+            if untouched { "not begun" } else { "begun" }
+        )),
         wrong,
     })
 }
@@ -239,7 +250,13 @@ fn play() -> Result<Play, Trouble> {
                 moved(3),
                 moved(4)
             ),
-            format!("word:   {}", seen.chart.word(seen.word)),
+            format!("word:   {}", status_in_full(&seen.chart, seen.word)),
+            format!(
+                "then:   ProviderAppendDma {}, ProviderStartDma {}; in the end the word is {}",
+                accepted(seen.appended),
+                accepted(seen.started),
+                status_in_full(&seen.chart, seen.end)
+            ),
         ],
         heading: "calls, data and word",
         timeline: timeline(&run.trace, |step| seen.chart.tell(step)),

@@ -2,11 +2,12 @@
 
 use super::stage::{Act, Stage, Trouble, cleanly_in_the_dry_dock, in_the_dry_dock, on_threads, until};
 use super::system::{LENGTH, Rig, description, pattern, rig, tell};
-use super::timeline::timeline;
+use super::timeline::{Telling, timeline};
 use super::{Observation, Page, Play};
-use longshore_core::Passive;
 use longshore_core::machine::Machine;
 use longshore_core::scatter::Segments;
+use longshore_core::{Event, Passive};
+use longshore_drydock::machine::{Step, What};
 use longshore_drydock::{Plan, Run};
 use longshore_hardware::{BusRange, DmaMemory};
 use longshore_ndis::{Assigned, DmaChannel, DmaDescription, NdisStatus, register_dma_channel};
@@ -171,6 +172,10 @@ impl Transfer {
         }
     }
 
+    fn line(self, seen: &Seen) -> String {
+        format!("{}: {}", self.words(), seen.completed)
+    }
+
     /// What is not as the page says.
     fn wrong(self, seen: &Seen) -> Option<String> {
         let (status, arrived) = match self.manners {
@@ -197,6 +202,26 @@ impl Transfer {
     }
 }
 
+/// The steps to the end of the first transfer.
+fn first_transfer(trace: &[Step]) -> &[Step] {
+    let completed = |step: &Step| {
+        matches!(
+            step.what,
+            What::Event(Event::Return("NdisMCompleteDmaTransfer", _))
+        )
+    };
+    let end = trace
+        .iter()
+        .position(completed)
+        .map_or(trace.len(), |last| last + 1);
+    &trace[..end]
+}
+
+/// What NDIS calls to do its work. The page speaks of the flush alone.
+fn is_wdm(name: &str) -> bool {
+    !name.starts_with("Ndis") && name != "FlushAdapterBuffersEx"
+}
+
 /// What the dry dock says when data is touched before it is completed: the rule, and the words.
 fn caught(greedy: Transfer) -> Result<(String, String), Trouble> {
     let (_, run) = in_the_dry_dock(greedy, &Plan::straight())?;
@@ -211,17 +236,15 @@ fn docked(transfer: Transfer) -> Result<(Seen, Run), Trouble> {
 }
 
 fn observe() -> Result<Observation, Trouble> {
-    let mut observed = Vec::new();
-    let mut wrong = Vec::new();
+    let (mut in_the_dry_dock, mut threaded) = (Vec::new(), Vec::new());
+    let (mut besides, mut wrong) = (Vec::new(), Vec::new());
     for transfer in [SEND, RECEIVE, EARLY] {
         let (seen, _) = docked(transfer)?;
-        let threaded = on_threads(transfer)?;
-        wrong.extend(
-            [transfer.wrong(&seen), transfer.wrong(&threaded)]
-                .into_iter()
-                .flatten(),
-        );
-        observed.push(format!("{}: {}", transfer.words(), seen.completed));
+        let seen_on_threads = on_threads(transfer)?;
+        wrong.extend(transfer.wrong(&seen));
+        wrong.extend(transfer.wrong(&seen_on_threads));
+        in_the_dry_dock.push(transfer.line(&seen));
+        threaded.push(transfer.line(&seen_on_threads));
     }
     for (greedy, rule, words) in [
         (GREEDY_SEND, "SEED-002-8", "written"),
@@ -233,10 +256,12 @@ fn observe() -> Result<Observation, Trouble> {
                 "data {words} too early is a finding under {found}, not under {rule}"
             ));
         }
-        observed.push(format!("data {words} before it: finding {found}"));
+        besides.push(format!("data {words} before that: finding {found}"));
     }
     Ok(Observation {
-        observed: observed.join(", "),
+        docked: in_the_dry_dock.join(", "),
+        threaded: threaded.join(", "),
+        besides: Some(besides.join(", ")),
         wrong,
     })
 }
@@ -260,7 +285,10 @@ fn play() -> Result<Play, Trouble> {
             }
         ));
         if transfer.manners == Manners::Proper && !transfer.write_to_device {
-            shown = timeline(&run.trace, |step| tell(step, seen.buffer));
+            shown = timeline(first_transfer(&run.trace), |step| match step.what {
+                What::Event(Event::Call(name) | Event::Return(name, _)) if is_wdm(name) => Telling::Silent,
+                _ => tell(step, seen.buffer),
+            });
         }
     }
     for (greedy, when) in [(GREEDY_SEND, "written before"), (GREEDY_RECEIVE, "read before")] {
@@ -269,7 +297,7 @@ fn play() -> Result<Play, Trouble> {
     }
     Ok(Play {
         lines,
-        heading: "a receive, and then a send on the same channel",
+        heading: "a receive",
         timeline: shown,
     })
 }

@@ -102,14 +102,18 @@ fn without(seen: &Seen) -> String {
 fn observe() -> Result<Observation, Trouble> {
     let (called, _) = cleanly_in_the_dry_dock(WITH_INTERRUPT, &Plan::straight())?;
     let (polled, _) = cleanly_in_the_dry_dock(WITHOUT_INTERRUPT, &Plan::straight())?;
+    let threads = (on_threads(WITH_INTERRUPT)?, on_threads(WITHOUT_INTERRUPT)?);
     let wrong = [
         wrong_with(&called),
-        wrong_with(&on_threads(WITH_INTERRUPT)?),
+        wrong_with(&threads.0),
         wrong_without(&polled),
-        wrong_without(&on_threads(WITHOUT_INTERRUPT)?),
+        wrong_without(&threads.1),
     ];
+    let line = |called, polled| format!("{}; without an interrupt {}", with(called), without(polled));
     Ok(Observation {
-        observed: format!("{}; without an interrupt: {}", with(&called), without(&polled)),
+        docked: line(&called, &polled),
+        threaded: line(&threads.0, &threads.1),
+        besides: None,
         wrong: wrong.into_iter().flatten().collect(),
     })
 }

@@ -83,17 +83,42 @@ fn told(seen: &Seen) -> String {
     told.join(", ")
 }
 
+/// Whether DmaAborted was told, which nobody produces.
+fn aborted(seen: &[Seen]) -> &'static str {
+    let mut calls = seen.iter().flat_map(|seen| &seen.called);
+    if calls.any(|call| call.status == DmaCompletionStatus::ABORTED) {
+        "was seen"
+    } else {
+        "never seen"
+    }
+}
+
+fn line(seen: &[Seen]) -> String {
+    let told = CASES
+        .iter()
+        .zip(seen)
+        .map(|(case, seen)| format!("{} when {}", told(seen), case.words));
+    let told: Vec<_> = told.collect();
+    format!("{}; DmaAborted (1) {}", told.join(", "), aborted(seen))
+}
+
 fn observe() -> Result<Observation, Trouble> {
-    let mut observed = Vec::new();
-    let mut wrong = Vec::new();
+    let (mut docked, mut threaded, mut wrong) = (Vec::new(), Vec::new(), Vec::new());
     for case in CASES {
-        let (docked, _) = case.in_the_dry_dock()?;
-        let threaded = on_threads(case.transfer())?;
-        wrong.extend([case.wrong(&docked), case.wrong(&threaded)].into_iter().flatten());
-        observed.push(format!("{} when {}", told(&docked), case.words));
+        let (in_the_dry_dock, _) = case.in_the_dry_dock()?;
+        let on_threads = on_threads(case.transfer())?;
+        wrong.extend(
+            [case.wrong(&in_the_dry_dock), case.wrong(&on_threads)]
+                .into_iter()
+                .flatten(),
+        );
+        docked.push(in_the_dry_dock);
+        threaded.push(on_threads);
     }
     Ok(Observation {
-        observed: format!("{}; never DmaAborted (1)", observed.join(", ")),
+        docked: line(&docked),
+        threaded: line(&threaded),
+        besides: None,
         wrong,
     })
 }
@@ -102,7 +127,7 @@ fn play() -> Result<Play, Trouble> {
     let mut lines = vec![format!(
         "three MapTransferEx of {LENGTH} bytes from a device to memory:"
     )];
-    let mut shown = Vec::new();
+    let (mut shown, mut all) = (Vec::new(), Vec::new());
     for case in CASES {
         let (seen, run) = case.in_the_dry_dock()?;
         let bytes = seen.received.map_or("?".to_owned(), |bytes| bytes.to_string());
@@ -114,10 +139,12 @@ fn play() -> Result<Play, Trouble> {
         if case.ending == Ending::Cancel {
             shown = timeline(&run.trace, |step| tell(step, seen.buffer));
         }
+        all.push(seen);
     }
     lines.push(format!(
-        "  {} is not used, and was not seen",
-        numbered(DmaCompletionStatus::ABORTED)
+        "  not used:              {}, {}",
+        numbered(DmaCompletionStatus::ABORTED),
+        aborted(&all)
     ));
     Ok(Play {
         lines,

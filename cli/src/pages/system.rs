@@ -304,7 +304,8 @@ pub(super) fn tell(step: &Step, buffer: BusRange) -> Telling {
         What::Read(View::Device, range) if buffer.contains(range.start()) => {
             return Telling::Bytes("go from memory to the device".to_owned(), range.len());
         }
-        What::Raised(_) => "the DMA controller interrupts".to_owned(),
+        What::Raised(_) => return Telling::Device("the DMA controller interrupts".to_owned()),
+        What::Begins("interrupt", _) => "its interrupt is handled".to_owned(),
         What::Event(Event::Callback("DmaCompletionRoutine", status)) => {
             let status = DmaCompletionStatus(u32::try_from(status).unwrap_or(u32::MAX));
             format!("DmaCompletionRoutine is called, Status = {}", numbered(status))

@@ -9,6 +9,8 @@ pub(super) enum Telling {
     Silent,
     /// Something, in plain words.
     Words(String),
+    /// Something that the device does, whoever was on the CPU then.
+    Device(String),
     /// So many bytes of something that is moved piece by piece. Pieces in a row make one line.
     Bytes(String, u64),
 }
@@ -24,6 +26,10 @@ pub(super) fn timeline(trace: &[Step], tell: impl Fn(&Step) -> Telling) -> Vec<S
             }
             (Telling::Bytes(what, bytes), _) => lines.push((place(step), Told::Bytes(what, bytes))),
             (Telling::Words(words), _) => lines.push((place(step), Told::Words(words))),
+            (Telling::Device(words), _) => {
+                let step = Step { cpu: None, ..*step };
+                lines.push((place(&step), Told::Words(words)));
+            }
         }
     }
     lines
