@@ -47,7 +47,8 @@ fn a_check_shows_pages_targets_gallery_and_totals() {
     let ran = longshore(FEW);
     assert_eq!(ran.code, Some(0), "{ran:?}");
     assert_pages_come_first(&ran);
-    assert!(ran.out.contains("\ncpu-1.x  provider"), "{}", ran.out);
+    let row = ran.lines().into_iter().find(|line| line.starts_with("cpu-1.x "));
+    assert!(row.is_some_and(|row| row.contains(" provider ")), "{}", ran.out);
     let gallery = ran
         .lines()
         .into_iter()
@@ -166,7 +167,7 @@ fn a_worker_that_dies_or_falls_silent_is_a_violation() {
         // The plan of the run in which it happened.
         assert_eq!(ran.replay_code(), "1:cpu-2.x/chain:s4");
         let [targets, scenarios, violations] = totals(ran.last());
-        assert!(targets == 2 && scenarios > 0 && violations == 1, "{}", ran.last());
+        assert!(targets > 1 && scenarios > 0 && violations == 1, "{}", ran.last());
     }
 }
 
