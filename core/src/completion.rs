@@ -258,7 +258,8 @@ impl Cell {
             return Err(Busy);
         }
         let ticket = Ticket(generation_of(now).wrapping_add(1) & GENERATION_MASK);
-        // Release: who sees the new generation also sees what its owner prepared. The residue is left as it is;
+        // Release: whoever finds an old ticket stale also sees all that the old operation did. (Whoever has the new
+        // ticket was given it by the owner, and so sees what the owner prepared.) The residue is left as it is;
         // nobody reads it before this generation ends.
         self.word
             .store(word(ticket.0, 0, Phase::Running), Ordering::Release);
@@ -301,7 +302,7 @@ impl Cell {
         loop {
             check_unended(now, ticket)?;
             let claimed = word(ticket.0, 0, Phase::Ending);
-            // Acquire: whoever ends sees what the canceller and the owner wrote before.
+            // Acquire: whoever ends after a request that stands sees what was written before it was made.
             match self
                 .word
                 .compare_exchange_weak(now, claimed, Ordering::Acquire, Ordering::Relaxed)
@@ -335,7 +336,7 @@ impl Cell {
         // its own look at an older one is void.
         self.residue.store(outcome.residue, Ordering::Release);
         // Release: a reader that sees the end also sees the residue, and the data before it.
-        self.word.store(
+        self.overwrite(
             word(ticket.0, outcome.verdict.to_byte(), Phase::Ended),
             Ordering::Release,
         );
@@ -347,6 +348,19 @@ impl Cell {
             witness,
             told: false,
         }
+    }
+
+    /// Stores a word over one that a canceller may be changing just now.
+    #[cfg(not(loom))]
+    fn overwrite(&self, word: u64, order: Ordering) {
+        self.word.store(word, order);
+    }
+
+    /// The same for loom, which would let a compare-and-swap succeed on a word that was plainly stored over before:
+    /// it keeps a read-modify-write whole against others of its kind only.
+    #[cfg(loom)]
+    fn overwrite(&self, word: u64, order: Ordering) {
+        self.word.swap(word, order);
     }
 
     /// Looks at an operation.
@@ -473,7 +487,8 @@ impl<W: Witness> Delivery<'_, W> {
     }
 
     fn close(&self) {
-        // Release: the next `begin` may reuse what this generation's owner still read.
+        // Release: the next `begin` may use again what the deliverer still worked on, and a reader that sees this
+        // word instead of the end also sees the residue and the data.
         let closed = word(self.ticket.0, self.outcome.verdict.to_byte(), Phase::Delivered);
         self.cell.word.store(closed, Ordering::Release);
     }
@@ -491,5 +506,54 @@ impl<W: Witness> Drop for Delivery<'_, W> {
             self.close();
             self.witness.undelivered(self.ticket, self.outcome);
         }
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_verdict_byte_reads_back_as_it_was_written() {
+        for byte in 0..=u8::MAX {
+            assert_eq!(Verdict::from_byte(byte).to_byte(), byte);
+        }
+    }
+
+    #[test]
+    fn named_verdicts_are_told_apart() {
+        let causes = [
+            Cause::DEVICE,
+            Cause::BUS,
+            Cause::PROGRAM,
+            Cause::HALTED,
+            Cause::GONE,
+        ];
+        let failed = causes.map(Verdict::Failed);
+        for verdict in [Verdict::Completed, Verdict::Cancelled].into_iter().chain(failed) {
+            assert_eq!(Verdict::from_byte(verdict.to_byte()), verdict);
+        }
+    }
+
+    #[test]
+    fn a_word_keeps_its_parts_apart() {
+        let word = word(GENERATION_MASK, 0xff, Phase::Delivered);
+        assert_eq!(generation_of(word), GENERATION_MASK);
+        assert_eq!((verdict_of(word), Phase::of(word)), (0xff, Phase::Delivered));
+    }
+
+    #[test]
+    fn the_generation_wraps_without_touching_the_rest() {
+        let cell = Cell::new();
+        let last = word(GENERATION_MASK - 1, 0, Phase::Delivered);
+        cell.word.store(last, Ordering::Relaxed);
+        let old = cell.begin(&()).unwrap();
+        assert_eq!(old.generation(), GENERATION_MASK);
+        cell.end(old, Outcome::COMPLETED, &()).unwrap().deliver();
+        let new = cell.begin(&()).unwrap();
+        assert_eq!(new.generation(), 0);
+        assert_eq!(cell.look(old), Seen::Stale);
+        cell.end(new, Outcome::COMPLETED, &()).unwrap().deliver();
+        assert_eq!(cell.look(new), Seen::Ended(Outcome::COMPLETED));
     }
 }
