@@ -253,7 +253,9 @@ impl Cell {
 
     /// Begins an operation. Only the owner of the cell calls this, one call at a time.
     pub fn begin(&self, witness: &impl Witness) -> Result<Ticket, Busy> {
-        let now = self.word.load(Ordering::Relaxed);
+        // Acquire: whatever the last operation's deliverer still did happened before. It may have been another
+        // thread, and what it worked on is about to be used again.
+        let now = self.word.load(Ordering::Acquire);
         if !matches!(Phase::of(now), Phase::Idle | Phase::Delivered) {
             return Err(Busy);
         }

@@ -150,6 +150,7 @@ impl Stage {
     /// Begins anew, if the last operation is over.
     fn begin_anew(&self) -> Option<Ticket> {
         let ticket = self.cell.begin(&self.count).ok()?;
+        assert_eq!(self.told.load(Relaxed), 1, "the cell was given back too soon");
         let cancel_requested = false;
         assert_eq!(self.cell.look(ticket), Seen::Running { cancel_requested });
         Some(ticket)
