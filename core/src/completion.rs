@@ -303,7 +303,7 @@ impl Cell {
         let mut now = self.word.load(Ordering::Relaxed);
         loop {
             check_unended(now, ticket)?;
-            let claimed = word(ticket.0, 0, Phase::Ending);
+            let claimed = word(ticket.0, u8::from(is_cancel_requested(now)), Phase::Ending);
             // Acquire: whoever ends after a request that stands sees what was written before it was made.
             match self
                 .word
@@ -373,11 +373,8 @@ impl Cell {
         }
         match Phase::of(now) {
             Phase::Idle => Seen::Stale,
-            Phase::Running | Phase::Ending => Seen::Running {
-                cancel_requested: false,
-            },
-            Phase::CancelRequested => Seen::Running {
-                cancel_requested: true,
+            Phase::Running | Phase::CancelRequested | Phase::Ending => Seen::Running {
+                cancel_requested: is_cancel_requested(now),
             },
             Phase::Ended | Phase::Delivered => self.read_outcome(now, ticket),
         }
@@ -415,6 +412,16 @@ impl Cell {
             witness,
             told: false,
         })
+    }
+}
+
+/// Whether a request to cancel stands. While an operation is ending, its verdict is not known yet, and the verdict's
+/// place remembers the request.
+fn is_cancel_requested(now: u64) -> bool {
+    match Phase::of(now) {
+        Phase::CancelRequested => true,
+        Phase::Ending => verdict_of(now) != 0,
+        _ => false,
     }
 }
 
@@ -557,5 +564,22 @@ mod tests {
         assert_eq!(cell.look(old), Seen::Stale);
         cell.end(new, Outcome::COMPLETED, &()).unwrap().deliver();
         assert_eq!(cell.look(new), Seen::Ended(Outcome::COMPLETED));
+    }
+
+    #[test]
+    fn a_request_to_cancel_is_not_forgotten_while_an_operation_ends() {
+        let cell = Cell::new();
+        let ticket = cell.begin(&()).unwrap();
+        for requested in [false, true] {
+            let ending = word(ticket.0, u8::from(requested), Phase::Ending);
+            cell.word.store(ending, Ordering::Relaxed);
+            let cancel_requested = requested;
+            assert_eq!(cell.look(ticket), Seen::Running { cancel_requested });
+            assert_eq!(cell.request_cancel(ticket), CancelAnswer::TooLate);
+            assert_eq!(
+                cell.end(ticket, Outcome::COMPLETED, &()).err(),
+                Some(NotEnded::Already)
+            );
+        }
     }
 }

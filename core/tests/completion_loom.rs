@@ -140,7 +140,16 @@ impl Stage {
         let mut before = self.check_look(ticket);
         for _ in 1..looks {
             let now = self.check_look(ticket);
-            let taken_back = matches!(before, Seen::Ended(_)) && now != before;
+            let taken_back = match before {
+                Seen::Running { cancel_requested } => {
+                    cancel_requested
+                        && now
+                            == (Seen::Running {
+                                cancel_requested: false,
+                            })
+                }
+                ended => now != ended,
+            };
             assert!(!taken_back, "{before:?}, then {now:?}");
             before = now;
         }
