@@ -512,8 +512,9 @@ impl<W: Witness> fmt::Debug for Delivery<'_, W> {
 impl<W: Witness> Drop for Delivery<'_, W> {
     fn drop(&mut self) {
         if !self.told {
-            self.close();
+            // As in `deliver`: first this operation's last event, then the next operation may begin.
             self.witness.undelivered(self.ticket, self.outcome);
+            self.close();
         }
     }
 }

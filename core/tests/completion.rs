@@ -249,6 +249,31 @@ fn an_outcome_kept_for_later_is_heard_when_it_is_delivered() {
     assert_eq!(notes.take(), [Heard::Delivered(ticket, FAILED)]);
 }
 
+/// Tries to use the cell again while it hears the last of an operation.
+struct Greedy<'a>(&'a Cell, RefCell<Vec<Result<Ticket, Busy>>>);
+
+impl Witness for Greedy<'_> {
+    fn accepted(&self, _: Ticket) {}
+    fn ended(&self, _: Ticket, _: Outcome) {}
+    fn delivered(&self, _: Ticket, _: Outcome) {
+        self.1.borrow_mut().push(self.0.begin(&()));
+    }
+    fn undelivered(&self, _: Ticket, _: Outcome) {
+        self.1.borrow_mut().push(self.0.begin(&()));
+    }
+}
+
+#[test]
+fn the_last_is_heard_before_the_cell_can_be_used_again() {
+    let cell = Cell::new();
+    let greedy = Greedy(&cell, RefCell::default());
+    let ticket = cell.begin(&greedy).unwrap();
+    cell.end(ticket, FAILED, &greedy).unwrap().deliver();
+    let ticket = cell.begin(&greedy).unwrap();
+    drop(cell.end(ticket, FAILED, &greedy).unwrap());
+    assert_eq!(greedy.1.take(), [Err(Busy), Err(Busy)]);
+}
+
 #[test]
 fn debug_output_names_generation_and_phase() {
     let (cell, ticket) = begun();
