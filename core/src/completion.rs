@@ -253,12 +253,15 @@ impl Cell {
 
     /// Begins an operation. Only the owner of the cell calls this, one call at a time.
     pub fn begin(&self, witness: &impl Witness) -> Result<Ticket, Busy> {
-        let now = self.word.load(Ordering::Relaxed);
+        // Acquire: whatever the last operation's deliverer still did happened before. It may have been another
+        // thread, and what it worked on is about to be used again.
+        let now = self.word.load(Ordering::Acquire);
         if !matches!(Phase::of(now), Phase::Idle | Phase::Delivered) {
             return Err(Busy);
         }
         let ticket = Ticket(generation_of(now).wrapping_add(1) & GENERATION_MASK);
-        // Release: who sees the new generation also sees what its owner prepared. The residue is left as it is;
+        // Release: whoever finds an old ticket stale also sees all that the old operation did. (Whoever has the new
+        // ticket was given it by the owner, and so sees what the owner prepared.) The residue is left as it is;
         // nobody reads it before this generation ends.
         self.word
             .store(word(ticket.0, 0, Phase::Running), Ordering::Release);
@@ -300,8 +303,8 @@ impl Cell {
         let mut now = self.word.load(Ordering::Relaxed);
         loop {
             check_unended(now, ticket)?;
-            let claimed = word(ticket.0, 0, Phase::Ending);
-            // Acquire: whoever ends sees what the canceller and the owner wrote before.
+            let claimed = word(ticket.0, u8::from(is_cancel_requested(now)), Phase::Ending);
+            // Acquire: whoever ends after a request that stands sees what was written before it was made.
             match self
                 .word
                 .compare_exchange_weak(now, claimed, Ordering::Acquire, Ordering::Relaxed)
@@ -321,7 +324,9 @@ impl Cell {
         outcome: Outcome,
         witness: &'a W,
     ) -> Result<Delivery<'a, W>, NotEnded> {
-        check_unended(self.word.load(Ordering::Acquire), ticket)?;
+        // Relaxed: whoever has the ticket sees what its owner prepared, and whoever wants to see what a canceller
+        // wrote has to look first.
+        check_unended(self.word.load(Ordering::Relaxed), ticket)?;
         Ok(self.publish(ticket, outcome, witness))
     }
 
@@ -335,7 +340,7 @@ impl Cell {
         // its own look at an older one is void.
         self.residue.store(outcome.residue, Ordering::Release);
         // Release: a reader that sees the end also sees the residue, and the data before it.
-        self.word.store(
+        self.overwrite(
             word(ticket.0, outcome.verdict.to_byte(), Phase::Ended),
             Ordering::Release,
         );
@@ -349,6 +354,19 @@ impl Cell {
         }
     }
 
+    /// Stores a word over one that a canceller may be changing just now.
+    #[cfg(not(loom))]
+    fn overwrite(&self, word: u64, order: Ordering) {
+        self.word.store(word, order);
+    }
+
+    /// The same for loom, which would let a compare-and-swap succeed on a word that was plainly stored over before:
+    /// it keeps a read-modify-write whole against others of its kind only.
+    #[cfg(loom)]
+    fn overwrite(&self, word: u64, order: Ordering) {
+        self.word.swap(word, order);
+    }
+
     /// Looks at an operation.
     pub fn look(&self, ticket: Ticket) -> Seen {
         let now = self.word.load(Ordering::Acquire);
@@ -357,11 +375,8 @@ impl Cell {
         }
         match Phase::of(now) {
             Phase::Idle => Seen::Stale,
-            Phase::Running | Phase::Ending => Seen::Running {
-                cancel_requested: false,
-            },
-            Phase::CancelRequested => Seen::Running {
-                cancel_requested: true,
+            Phase::Running | Phase::CancelRequested | Phase::Ending => Seen::Running {
+                cancel_requested: is_cancel_requested(now),
             },
             Phase::Ended | Phase::Delivered => self.read_outcome(now, ticket),
         }
@@ -383,7 +398,8 @@ impl Cell {
     /// Turns a right that was kept for later into the token it stands for.
     pub fn redeem<'a, W: Witness>(&'a self, owed: Owed, witness: &'a W) -> Option<Delivery<'a, W>> {
         let ticket = owed.ticket();
-        let now = self.word.load(Ordering::Acquire);
+        // Relaxed: what is owed was handed over after the end, so the word and the residue are there.
+        let now = self.word.load(Ordering::Relaxed);
         if generation_of(now) != ticket.0 || Phase::of(now) != Phase::Ended {
             return None;
         }
@@ -399,6 +415,16 @@ impl Cell {
             witness,
             told: false,
         })
+    }
+}
+
+/// Whether a request to cancel stands. While an operation is ending, its verdict is not known yet, and the verdict's
+/// place remembers the request.
+fn is_cancel_requested(now: u64) -> bool {
+    match Phase::of(now) {
+        Phase::CancelRequested => true,
+        Phase::Ending => verdict_of(now) != 0,
+        _ => false,
     }
 }
 
@@ -473,7 +499,8 @@ impl<W: Witness> Delivery<'_, W> {
     }
 
     fn close(&self) {
-        // Release: the next `begin` may reuse what this generation's owner still read.
+        // Release: the next `begin` may use again what the deliverer still worked on, and a reader that sees this
+        // word instead of the end also sees the residue and the data.
         let closed = word(self.ticket.0, self.outcome.verdict.to_byte(), Phase::Delivered);
         self.cell.word.store(closed, Ordering::Release);
     }
@@ -488,8 +515,75 @@ impl<W: Witness> fmt::Debug for Delivery<'_, W> {
 impl<W: Witness> Drop for Delivery<'_, W> {
     fn drop(&mut self) {
         if !self.told {
-            self.close();
+            // As in `deliver`: first this operation's last event, then the next operation may begin.
             self.witness.undelivered(self.ticket, self.outcome);
+            self.close();
+        }
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_verdict_byte_reads_back_as_it_was_written() {
+        for byte in 0..=u8::MAX {
+            assert_eq!(Verdict::from_byte(byte).to_byte(), byte);
+        }
+    }
+
+    #[test]
+    fn named_verdicts_are_told_apart() {
+        let causes = [
+            Cause::DEVICE,
+            Cause::BUS,
+            Cause::PROGRAM,
+            Cause::HALTED,
+            Cause::GONE,
+        ];
+        let failed = causes.map(Verdict::Failed);
+        for verdict in [Verdict::Completed, Verdict::Cancelled].into_iter().chain(failed) {
+            assert_eq!(Verdict::from_byte(verdict.to_byte()), verdict);
+        }
+    }
+
+    #[test]
+    fn a_word_keeps_its_parts_apart() {
+        let word = word(GENERATION_MASK, 0xff, Phase::Delivered);
+        assert_eq!(generation_of(word), GENERATION_MASK);
+        assert_eq!((verdict_of(word), Phase::of(word)), (0xff, Phase::Delivered));
+    }
+
+    #[test]
+    fn the_generation_wraps_without_touching_the_rest() {
+        let cell = Cell::new();
+        let last = word(GENERATION_MASK - 1, 0, Phase::Delivered);
+        cell.word.store(last, Ordering::Relaxed);
+        let old = cell.begin(&()).unwrap();
+        assert_eq!(old.generation(), GENERATION_MASK);
+        cell.end(old, Outcome::COMPLETED, &()).unwrap().deliver();
+        let new = cell.begin(&()).unwrap();
+        assert_eq!(new.generation(), 0);
+        assert_eq!(cell.look(old), Seen::Stale);
+        cell.end(new, Outcome::COMPLETED, &()).unwrap().deliver();
+        assert_eq!(cell.look(new), Seen::Ended(Outcome::COMPLETED));
+    }
+
+    #[test]
+    fn a_request_to_cancel_is_not_forgotten_while_an_operation_ends() {
+        let cell = Cell::new();
+        let ticket = cell.begin(&()).unwrap();
+        for requested in [false, true] {
+            let ending = word(ticket.0, u8::from(requested), Phase::Ending);
+            cell.word.store(ending, Ordering::Relaxed);
+            let cancel_requested = requested;
+            assert_eq!(cell.look(ticket), Seen::Running { cancel_requested });
+            assert_eq!(cell.request_cancel(ticket), CancelAnswer::TooLate);
+            assert_eq!(
+                cell.end(ticket, Outcome::COMPLETED, &()).err(),
+                Some(NotEnded::Already)
+            );
         }
     }
 }
