@@ -1,34 +1,48 @@
 //! What is built in and can be checked.
 
 use crate::console::Failure;
+use longshore_drydock::broken::stack::reference_rig;
 use longshore_drydock::broken::{Exhibit, gallery};
-use longshore_drydock::{Check, Target, check_provider};
+use longshore_drydock::reference::CancelStyle;
+use longshore_drydock::suites::client::check_client;
+use longshore_drydock::suites::miniport::check_miniport;
+use longshore_drydock::{Bay, Check, Target, check_controller, check_provider};
 use longshore_engines::cpu::{Config, CpuEngine};
-use longshore_netdma::Version;
+use longshore_netdma::{Provider, Version};
 use std::sync::Arc;
 
 /// Every implementation of this project that can be checked. A new one is one line.
 pub(crate) fn built_in() -> Vec<Target> {
+    use CancelStyle::{AlwaysTrue, Honest, LatchedReportsCancelled, LatchedReportsCompletion};
     [
-        cpu(Version::V1_1).named("cpu-1.x"),
-        cpu(Version::V2_1).named("cpu-2.x"),
+        check_provider(|bay| cpu(bay, Version::V1_1)).named("cpu-1.x"),
+        check_provider(|bay| cpu(bay, Version::V2_1)).named("cpu-2.x"),
+        check_client(|bay| cpu(bay, Version::V1_1)).named("netdma-client-1.x"),
+        check_client(|bay| cpu(bay, Version::V2_1)).named("netdma-client-2.x"),
+        check_controller(|bay| reference_rig(bay, true, Honest)).named("wdm"),
+        check_controller(|bay| reference_rig(bay, true, LatchedReportsCompletion))
+            .named("wdm-late-completion"),
+        check_controller(|bay| reference_rig(bay, true, LatchedReportsCancelled)).named("wdm-late-cancelled"),
+        check_controller(|bay| reference_rig(bay, true, AlwaysTrue)).named("wdm-cancel-always-true"),
+        check_controller(|bay| reference_rig(bay, false, Honest)).named("wdm-without-interrupt"),
+        check_miniport(|bay| reference_rig(bay, true, Honest)).named("ndis"),
+        check_miniport(|bay| reference_rig(bay, false, Honest)).named("ndis-without-interrupt"),
     ]
     .map(Check::into_target)
     .into()
 }
 
 /// The CPU engine, which copies in small pieces here, so that there is something between two of them.
-fn cpu(version: Version) -> Check {
-    check_provider(move |bay| {
-        let config = Config {
-            version,
-            piece: 16,
-            cpu: bay.machine().engine_cpu(),
-            patience: 1_000,
-            ..Config::default()
-        };
-        Arc::new(CpuEngine::open(bay.passive(), bay.machine(), config))
-    })
+fn cpu(bay: &Bay<'_>, version: Version) -> Arc<dyn Provider> {
+    let cpu = bay.machine().engine_cpu();
+    let config = Config {
+        version,
+        piece: 16,
+        cpu,
+        patience: 1_000,
+        ..Config::default()
+    };
+    Arc::new(CpuEngine::open(bay.passive(), bay.machine(), config))
 }
 
 /// Every name that can be checked: what is built in, and what is broken on purpose.

@@ -135,8 +135,14 @@ pub trait Machine: Clone + Send + Sync + 'static {
         routine: impl Fn(&Dispatch) + Send + Sync + 'static,
     ) -> Self::Timer;
 
-    /// Makes an interrupt line that interrupts `cpu`.
-    fn line(&self, passive: &Passive, name: &'static str, cpu: Cpu) -> Self::Line;
+    /// Makes an interrupt line that interrupts `cpu` at the lowest device level.
+    fn line(&self, passive: &Passive, name: &'static str, cpu: Cpu) -> Self::Line {
+        self.line_at(passive, name, cpu, Irql::DEVICE)
+    }
+
+    /// Makes an interrupt line that interrupts `cpu` at `level`, which is a device's. It comes in between whatever
+    /// runs there at a lower one, other handlers too.
+    fn line_at(&self, passive: &Passive, name: &'static str, cpu: Cpu, level: Irql) -> Self::Line;
 
     /// Connects a handler to a line. It says whether the interrupt was its own.
     fn connect(

@@ -2,6 +2,7 @@
 
 use longshore_core::irql::{Dispatch, Irql, Passive};
 use longshore_core::machine::{Cpu, Deferred, Lock, Machine as _, Signal, Timer, Waited};
+use longshore_drydock::machine::What;
 use longshore_drydock::{Config, Fault, Machine, Plan, Run, run};
 use longshore_hardware::{BusAddress, DmaMemory, Interrupt, Lease};
 use std::sync::Arc;
@@ -86,6 +87,42 @@ fn a_line_interrupts_until_it_is_lowered() {
         });
         assert!(run.findings.is_empty(), "{:?}", run.findings);
     }
+}
+
+#[test]
+fn a_line_of_a_higher_level_comes_in_between_a_handler_of_a_lower_one() {
+    let nested = plans().filter(|plan| {
+        let run = dock(plan, |machine, passive| {
+            let (low, high) = (
+                machine.line_at(passive, "low", Cpu(1), Irql(4)),
+                machine.line_at(passive, "high", Cpu(1), Irql(7)),
+            );
+            let (inside, lower) = (machine.clone(), low.clone());
+            let below = machine.connect(passive, &low, move |_| {
+                (0..10).for_each(|_| inside.point());
+                assert_eq!(inside.level(), Irql(4));
+                lower.lower();
+                true
+            });
+            let (inside, lower) = (machine.clone(), high.clone());
+            let above = machine.connect(passive, &high, move |_| {
+                assert_eq!(inside.level(), Irql(7));
+                lower.lower();
+                true
+            });
+            low.raise();
+            high.raise();
+            (0..40).for_each(|_| machine.relax());
+            drop((below, above));
+        });
+        assert!(run.findings.is_empty(), "{:?}", run.findings);
+        let at = |what| run.trace.iter().position(|step| step.what == what);
+        let begins = |name| at(What::Begins("interrupt", name));
+        let ends = |name| at(What::Ends("interrupt", name));
+        assert!(begins("high") < ends("high") && begins("low") < ends("low"));
+        begins("low") < begins("high") && ends("high") < ends("low")
+    });
+    assert!(nested.count() > 5, "the higher line hardly ever came in between");
 }
 
 /// Proves: PAIN-04.

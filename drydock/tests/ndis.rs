@@ -1,4 +1,5 @@
 //! The NDIS channel on the reference controller, under many schedules and completed early at every point.
+#![allow(clippy::unwrap_used)] // Scenarios are tests, though not each function is one.
 
 mod bench;
 
@@ -14,8 +15,8 @@ use longshore_ndis::{
     Assigned, Completed, Direction, DmaChannel, DmaDescription, NdisStatus, RegisterError, WhyNotSetUp,
     register_dma_channel,
 };
-use longshore_wdm::{AllocationFlags, DmaWidth};
-use std::sync::Arc;
+use longshore_wdm::DmaWidth;
+use std::sync::{Arc, Mutex};
 
 use Direction::{ReadFromDevice, WriteToDevice};
 
@@ -126,7 +127,7 @@ fn a_send_buffer_stays_the_device_s_until_complete() {
     expect_finding(&run, "SEED-002-8");
 }
 
-/// A receive that is completed by an intruder, and by the thread, which comes too late or is early itself.
+/// A receive that is completed by an intruder, and early by the thread: one of them wins.
 fn completed_twice(bench: &Bench, passive: &mut Passive) {
     let channel = Arc::new(register(bench, passive));
     let buffer = bench.buffer(12);
@@ -134,19 +135,28 @@ fn completed_twice(bench: &Bench, passive: &mut Passive) {
     bench.port.supply(&[7; 12]);
     let set_up = channel.setup_dma_transfer(&*passive, Segments::new(&segments), 0, 12, false);
     assert_eq!(set_up, NdisStatus::SUCCESS);
-    let other = Arc::clone(&channel);
+    let won = Arc::new(Mutex::new(Vec::new()));
+    let (other, note) = (Arc::clone(&channel), Arc::clone(&won));
     bench.machine.arm(move |dispatch| {
-        let _ = other.complete_dma_transfer(dispatch, Segments::new(&segments), 0, 12, false);
+        let status = other.complete_dma_transfer(dispatch, Segments::new(&segments), 0, 12, false);
+        note.lock().unwrap().push(status);
     });
-    wait_for_nic(bench, if bench.machine.struck() { 0 } else { 4 });
-    let struck = bench.machine.struck();
-    let status = channel.complete_dma_transfer(&*passive, Segments::new(&segments), 0, 12, false);
-    let moved = bench.port.moved() as u32;
-    if !struck && !bench.machine.struck() {
-        assert_eq!(status == NdisStatus::SUCCESS, moved == 12);
-        let left = channel.read_counter(&*passive);
-        assert_eq!(left, 12 - moved, "exact residual");
+    for _ in 0..4 {
+        bench.machine.point();
     }
+    let status = channel.complete_dma_transfer(&*passive, Segments::new(&segments), 0, 12, false);
+    // Who is refused has not got the buffer back: that is the winner's to say.
+    while bench.machine.struck() && won.lock().unwrap().is_empty() && !bench.machine.is_over() {
+        bench.machine.relax();
+    }
+    let moved = bench.port.moved() as u32;
+    assert_eq!(channel.read_counter(&*passive), 12 - moved, "exact residual");
+    let succeeded = [status]
+        .into_iter()
+        .chain(won.lock().unwrap().iter().copied())
+        .filter(|status| *status == NdisStatus::SUCCESS)
+        .count();
+    assert!(succeeded <= 1 && (succeeded == 0 || moved == 12));
 }
 
 /// Proves: NDIS-044, NDIS-045, SEED-002-7, RL-09.
@@ -158,32 +168,10 @@ fn an_early_completion_cuts_and_a_second_one_touches_nothing() {
         CancelStyle::LatchedReportsCancelled,
         CancelStyle::AlwaysTrue,
     ] {
-        // The intruder may come after the thread has completed, so waiting for the NIC must not depend on it.
-        strike_everywhere(style, true, |bench, passive| {
-            let channel = Arc::new(register(bench, passive));
-            let buffer = bench.buffer(12);
-            let segments = [buffer.range()];
-            bench.port.supply(&[7; 12]);
-            let set_up = channel.setup_dma_transfer(&*passive, Segments::new(&segments), 0, 12, false);
-            assert_eq!(set_up, NdisStatus::SUCCESS);
-            let other = Arc::clone(&channel);
-            bench.machine.arm(move |dispatch| {
-                let _ = other.complete_dma_transfer(dispatch, Segments::new(&segments), 0, 12, false);
-            });
-            for _ in 0..4 {
-                bench.machine.point();
-            }
-            let status = channel.complete_dma_transfer(&*passive, Segments::new(&segments), 0, 12, false);
-            if !bench.machine.struck() {
-                let moved = bench.port.moved() as u32;
-                assert!(status != NdisStatus::SUCCESS || moved == 12);
-                assert_eq!(channel.read_counter(&*passive), 12 - moved, "exact residual");
-            }
-        });
+        strike_everywhere(style, true, completed_twice);
     }
-    let runs = explore(100, CancelStyle::Honest, true, completed_twice);
-    for run in runs {
-        assert!(misuses(&run).iter().all(|(_, rule)| *rule == "NDIS-045"));
+    for run in explore(100, CancelStyle::Honest, true, completed_twice) {
+        assert_eq!(misuses(&run), [], "completing early is no misuse");
     }
 }
 
@@ -298,7 +286,7 @@ fn what_is_thrown_away_is_completed_and_reported() {
     }
 }
 
-/// A channel that a WDM driver holds is refused, not waited for.
+/// A loop has no end of its own: being completed is how it succeeds.
 #[test]
 fn an_auto_initialised_channel_runs_until_it_is_completed() {
     explore(50, CancelStyle::Honest, true, |bench, passive| {
@@ -316,6 +304,5 @@ fn an_auto_initialised_channel_runs_until_it_is_completed() {
         let completed = set_up.complete(&*passive);
         assert_eq!(completed.status, NdisStatus::SUCCESS);
         assert!(completed.residual <= 8);
-        assert!(AllocationFlags::SYNCHRONOUS.is_synchronous());
     });
 }

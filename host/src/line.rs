@@ -2,14 +2,18 @@
 
 use crate::controller::{self, Controller, Handler, Slot};
 use crate::machine::Machine;
+use crate::processor::raise_to;
 use crate::routine::Routine;
-use longshore_core::Device;
 use longshore_core::machine::Cpu;
+use longshore_core::{Device, Irql};
 use longshore_hardware::Interrupt;
 use std::fmt;
 use std::sync::Arc;
 
 /// An interrupt line. Its clones are the same line.
+///
+/// It has a level of its own, at which its handlers run. Handlers of one CPU take turns on this machine, whatever
+/// their levels: each CPU has one thread for them.
 ///
 /// It is level-triggered: while it is asserted its handlers run, again and again, in the order in which they were
 /// connected and up to the first that says the interrupt was its own.
@@ -24,13 +28,14 @@ impl Line {
     /// forgets to quiet its device does not keep a CPU busy for ever.
     pub const STORM_LIMIT: u32 = controller::STORM_LIMIT;
 
-    pub(crate) fn new(machine: Machine, name: &'static str, cpu: Cpu) -> Self {
+    pub(crate) fn new(machine: Machine, name: &'static str, cpu: Cpu, level: Irql) -> Self {
         let slot = machine.controller(cpu).add();
         Self {
             wiring: Arc::new(Wiring {
                 machine,
                 name,
                 cpu,
+                level,
                 slot,
             }),
         }
@@ -58,6 +63,7 @@ struct Wiring {
     machine: Machine,
     name: &'static str,
     cpu: Cpu,
+    level: Irql,
     slot: Slot,
 }
 
@@ -86,7 +92,12 @@ impl Connection {
     pub(crate) fn new(line: &Line, handler: Arc<dyn Fn(&Device) -> bool + Send + Sync>) -> Self {
         let wiring = line.wiring.clone();
         // Only the interrupt thread of the line's CPU runs it.
-        let handler = Arc::new(Routine::new(wiring.name, 1, handler));
+        let level = wiring.level;
+        let at_level: Arc<dyn Fn(&Device) -> bool + Send + Sync> = Arc::new(move |device| {
+            let _raised = raise_to(level);
+            handler(device)
+        });
+        let handler = Arc::new(Routine::new(wiring.name, 1, at_level));
         wiring.controller().connect(wiring.slot, handler.clone());
         Self { wiring, handler }
     }

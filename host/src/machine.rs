@@ -268,8 +268,8 @@ impl machine::Machine for Machine {
         Timer::new(self.clone(), name, Arc::new(routine))
     }
 
-    fn line(&self, _passive: &Passive, name: &'static str, cpu: Cpu) -> Line {
-        Line::new(self.clone(), name, cpu)
+    fn line_at(&self, _passive: &Passive, name: &'static str, cpu: Cpu, level: Irql) -> Line {
+        Line::new(self.clone(), name, cpu, level)
     }
 
     fn connect(

@@ -147,7 +147,24 @@ pub(crate) struct Slot {
     pub(crate) transfer: Option<Transfer>,
 }
 
-/// A system DMA channel of a miniport's.
+/// A system DMA channel of a miniport's. Registering is the only way to one (SEED-002-3), and needs PASSIVE, where a
+/// miniport initialises:
+///
+/// ```compile_fail
+/// use longshore_core::{Dispatch, Machine};
+/// use longshore_ndis::{Assigned, DmaDescription, register_dma_channel};
+/// fn too_high<M: Machine>(dispatch: &Dispatch, system: &longshore_wdm::SystemDma<M>, assigned: Assigned) {
+///     let _ = register_dma_channel(dispatch, system, assigned, DmaDescription::default(), 4096);
+/// }
+/// ```
+///
+/// ```
+/// use longshore_core::{Machine, Passive};
+/// use longshore_ndis::{Assigned, DmaDescription, register_dma_channel};
+/// fn initialize<M: Machine>(passive: &Passive, system: &longshore_wdm::SystemDma<M>, assigned: Assigned) {
+///     let _ = register_dma_channel(passive, system, assigned, DmaDescription::default(), 4096);
+/// }
+/// ```
 #[doc(alias = "MiniportDmaHandle")]
 pub struct DmaChannel<M: Machine> {
     adapter: Adapter<M>,

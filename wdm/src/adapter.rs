@@ -353,16 +353,19 @@ fn take_place<M: Machine>(
         request_line,
         ..
     } = description;
+    if number >= core.attributes.channels {
+        return Err(AdapterError::NoChannel);
+    }
+    // Outside of the lock, for the controller is asked at PASSIVE (WDM-105).
+    if !core.attributes.request_lines.contains(request_line)
+        || !core
+            .controller
+            .validate_request_line_binding(request_line, number)
+    {
+        return Err(AdapterError::BadBinding);
+    }
     system.with(|board| {
         let channel = board.channel(number).ok_or(AdapterError::NoChannel)?;
-        let lines = core.attributes.request_lines;
-        if !lines.contains(request_line)
-            || !core
-                .controller
-                .validate_request_line_binding(request_line, number)
-        {
-            return Err(AdapterError::BadBinding);
-        }
         if channel.claimed || claim && channel.adapters > 0 {
             return Err(AdapterError::Conflict);
         }

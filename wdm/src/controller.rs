@@ -102,9 +102,9 @@ impl core::error::Error for ProgramError {}
 
 /// A system DMA controller, as it registers itself with the system.
 ///
-/// Every call may come at any level up to that of the controller's interrupt, so none may wait. All calls into one
-/// controller are serialised by whoever it is registered with (WDM-314): an implementation needs no lock of its
-/// own.
+/// Every call may come at any level up to that of the controller's interrupt, so none may wait. All calls that reach
+/// a channel are serialised by whoever the controller is registered with (WDM-314): an implementation needs no lock
+/// of its own.
 #[doc(alias = "DMA_FUNCTION_TABLE")]
 pub trait Controller: Send + Sync {
     /// What the controller is. The same each time.
@@ -114,7 +114,8 @@ pub trait Controller: Send + Sync {
     #[doc(alias = "InitializeController")]
     fn initialize(&self);
 
-    /// Whether this request line can be served by this channel.
+    /// Whether this request line can be served by this channel. Asked at PASSIVE, when an adapter is made; it touches
+    /// no channel, and may come beside the other calls.
     #[doc(alias = "ValidateRequestLineBinding")]
     fn validate_request_line_binding(&self, request_line: u32, channel: u32) -> bool;
 

@@ -22,7 +22,28 @@ pub struct DeviceObject(pub usize);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
 pub struct CompletionContext(pub usize);
 
-/// What is called when a transfer has ended.
+/// What is called when a transfer has ended. It returns nothing (SEED-001-6), and it runs at DISPATCH: a routine
+/// that answers, or that wants PASSIVE, does not compile.
+///
+/// ```compile_fail
+/// use longshore_core::{Dispatch, Machine};
+/// use longshore_wdm::{Adapter, CompletionContext, CompletionRoutine, DeviceObject, DmaCompletionStatus};
+/// fn routine<M: Machine>() -> CompletionRoutine<M> {
+///     std::sync::Arc::new(
+///         |_: &Dispatch, _: &Adapter<M>, _: DeviceObject, _: CompletionContext, status: DmaCompletionStatus| status,
+///     )
+/// }
+/// ```
+///
+/// ```
+/// use longshore_core::{Dispatch, Machine};
+/// use longshore_wdm::{Adapter, CompletionContext, CompletionRoutine, DeviceObject, DmaCompletionStatus};
+/// fn routine<M: Machine>() -> CompletionRoutine<M> {
+///     std::sync::Arc::new(
+///         |_: &Dispatch, _: &Adapter<M>, _: DeviceObject, _: CompletionContext, _: DmaCompletionStatus| {},
+///     )
+/// }
+/// ```
 #[doc(alias = "DMA_COMPLETION_ROUTINE")]
 pub type CompletionRoutine<M> =
     Arc<dyn Fn(&Dispatch, &Adapter<M>, DeviceObject, CompletionContext, DmaCompletionStatus) + Send + Sync>;

@@ -9,8 +9,11 @@
 //! contract code under test makes the rest.
 
 mod arena;
+mod choice;
 mod context;
 mod device;
+mod dispatch;
+mod lock;
 mod memory;
 mod objects;
 mod plan;
@@ -20,8 +23,9 @@ mod trace;
 
 pub use arena::View;
 pub use device::Device;
+pub use lock::Lock;
 pub use memory::{Bytes, Memory};
-pub use objects::{Connection, Deferred, Line, Lock, Signal, Timer};
+pub use objects::{Connection, Deferred, Line, Signal, Timer};
 pub use plan::{Fault, Plan, Schedule};
 pub use runner::run;
 pub use trace::{Step, What};
@@ -77,46 +81,52 @@ pub struct Finding {
 
 /// An observer that knows what a suite expects.
 ///
-/// It sees each step, with the memory as it is then, and says what is wrong. It must not call the machine.
+/// It sees each write of memory, each change of an interrupt line and each bus error, with the memory as it is then,
+/// and says what is wrong. It must not call the machine.
 pub trait Oracle: Send {
-    /// A step happened.
+    /// Such a step happened.
     fn observe(&mut self, step: &Step, memory: &dyn Bytes) -> Option<Breach>;
 }
 
 /// The distinct pairs of state and event that a table was asked for.
 #[derive(Clone, Debug, Default)]
-pub struct Pairs(
-    HashSet<(&'static str, &'static str, &'static str)>,
-    Vec<[usize; 3]>,
-);
+pub struct Pairs {
+    seen: HashSet<(&'static str, &'static str, &'static str)>,
+    /// Pairs that were noted not long ago, by the addresses of their names: nearly every one was.
+    recent: Vec<[usize; 3]>,
+}
+
+/// How many recent pairs are remembered; a power of two.
+const RECENT: usize = 256;
 
 impl Pairs {
     fn note(&mut self, table: &'static str, state: &'static str, event: &'static str) {
-        // Comparing addresses is a fast way to see that a pair was noted before.
         let key = [
             table.as_ptr().addr(),
             state.as_ptr().addr(),
             event.as_ptr().addr(),
         ];
-        if !self.1.contains(&key) {
-            self.1.push(key);
-            self.0.insert((table, state, event));
+        self.recent.resize(RECENT, [0; 3]);
+        let place = &mut self.recent[(key[1] ^ key[2] >> 1 ^ key[1] >> 7) % RECENT];
+        if *place != key {
+            *place = key;
+            self.seen.insert((table, state, event));
         }
     }
 
     /// How many there are.
     pub fn count(&self) -> usize {
-        self.0.len()
+        self.seen.len()
     }
 
     /// Adds another set.
     pub fn join(&mut self, other: &Self) {
-        self.0.extend(&other.0);
+        self.seen.extend(&other.seen);
     }
 
     /// Table, state and event, in order.
     pub fn sorted(&self) -> Vec<(&'static str, &'static str, &'static str)> {
-        let mut all: Vec<_> = self.0.iter().copied().collect();
+        let mut all: Vec<_> = self.seen.iter().copied().collect();
         all.sort_unstable();
         all
     }
@@ -374,8 +384,8 @@ impl MachineTrait for Machine {
         Timer::new(self.clone(), name, Arc::new(routine))
     }
 
-    fn line(&self, _: &Passive, name: &'static str, cpu: Cpu) -> Line {
-        Line::new(self.clone(), name, cpu)
+    fn line_at(&self, _: &Passive, name: &'static str, cpu: Cpu, level: Irql) -> Line {
+        Line::new(self.clone(), name, cpu, level)
     }
 
     fn connect(

@@ -1,16 +1,14 @@
-//! What contract code makes on a machine: deferred calls, timers, lines, handlers, events and locks.
+//! What contract code makes on a machine: deferred calls, timers, lines, handlers and events.
 
 use super::device::set_line;
 use super::state::{
-    DeferredState, Doing, Handler, LineState, LockState, Phase, Routine, SignalState, State, TimerState,
+    DeferredState, Doing, Handler, LineState, Phase, Routine, SignalState, State, TimerState,
 };
 use super::trace::What;
 use super::{Machine, context};
-use longshore_core::Rule;
 use longshore_core::irql::{Irql, Passive};
 use longshore_core::machine::{self, Cpu, Waited};
 use longshore_hardware::Interrupt;
-use std::sync::{Mutex, PoisonError, TryLockError};
 use std::time::Duration;
 
 /// Waits until `running` says that nobody runs any more. Whoever asks from inside does not wait for itself.
@@ -174,13 +172,14 @@ pub struct Line {
 }
 
 impl Line {
-    pub(super) fn new(machine: Machine, name: &'static str, cpu: Cpu) -> Self {
+    pub(super) fn new(machine: Machine, name: &'static str, cpu: Cpu, level: Irql) -> Self {
         let index = {
             let mut state = machine.state();
             let cpu = cpu.0.min(machine.0.cpus - 1) as usize;
             state.lines.push(LineState {
                 name,
                 cpu,
+                level: level.max(Irql::DEVICE),
                 raised: false,
                 early: false,
                 handler: None,
@@ -320,119 +319,5 @@ impl machine::Signal for Signal {
 
     fn wait_for(&self, _: &Passive, limit: Duration) -> Waited {
         self.wait_until(Some(limit))
-    }
-}
-
-/// Data for one CPU at a time.
-#[derive(Debug)]
-pub struct Lock<T> {
-    machine: Machine,
-    index: usize,
-    level: Irql,
-    data: Mutex<T>,
-}
-
-impl<T> Lock<T> {
-    pub(super) fn new(machine: Machine, name: &'static str, level: Irql, value: T) -> Self {
-        let index = {
-            let mut state = machine.state();
-            state.locks.push(LockState { name, owner: None });
-            state.locks.len() - 1
-        };
-        Self {
-            machine,
-            index,
-            level,
-            data: Mutex::new(value),
-        }
-    }
-
-    /// Takes the lock for the running context. Returns the level to go back to.
-    fn take(&self) -> Option<Irql> {
-        let mut state = self.machine.enter();
-        loop {
-            {
-                let context = state.current.filter(|_| state.phase == Phase::Running)?;
-                match state.locks[self.index].owner {
-                    None => {
-                        state.locks[self.index].owner = Some(context);
-                        state.contexts[context].locks += 1;
-                        let name = state.locks[self.index].name;
-                        state.record(What::Locked(name));
-                        let level = state.contexts[context].level;
-                        state.contexts[context].level = level.max(self.level);
-                        return Some(level);
-                    }
-                    Some(owner) => {
-                        if owner == context {
-                            let what = format!(
-                                "lock `{}` is taken by its own holder",
-                                state.locks[self.index].name
-                            );
-                            state.find(Rule("PAIN-10"), what);
-                        }
-                        state.contexts[context].doing = Doing::Spinning { lock: self.index };
-                    }
-                }
-            }
-            drop(state);
-            context::suspend();
-            state = self.machine.state();
-        }
-    }
-
-    fn give_back(&self, level: Irql) {
-        {
-            let mut state = self.machine.state();
-            state.locks[self.index].owner = None;
-            for context in &mut state.contexts {
-                if context.doing == (Doing::Spinning { lock: self.index }) {
-                    context.doing = Doing::Ready;
-                }
-            }
-            if let Some(context) = state.current {
-                state.contexts[context].locks -= 1;
-                state.contexts[context].level = level;
-            }
-            let name = state.locks[self.index].name;
-            state.record(What::Unlocked(name));
-        }
-        if !std::thread::panicking() {
-            self.machine.yield_point(false);
-        }
-    }
-}
-
-/// Gives the lock back, also when the section unwinds.
-struct Held<'a, T> {
-    lock: &'a Lock<T>,
-    level: Option<Irql>,
-}
-
-impl<T> Drop for Held<'_, T> {
-    fn drop(&mut self) {
-        if let Some(level) = self.level {
-            self.lock.give_back(level);
-        }
-    }
-}
-
-impl<T: Send> machine::Lock<T> for Lock<T> {
-    fn with<R>(&self, section: impl FnOnce(&mut T) -> R) -> R {
-        let held = Held {
-            lock: self,
-            level: self.take(),
-        };
-        // Nobody else has the data: whoever holds the machine's lock is alone. Only on a machine that is being
-        // switched off may a stopped context still have it.
-        let mut data = match self.data.try_lock() {
-            Ok(data) => data,
-            Err(TryLockError::Poisoned(poisoned)) => PoisonError::into_inner(poisoned),
-            Err(TryLockError::WouldBlock) => context::stop(),
-        };
-        let result = section(&mut data);
-        drop(data);
-        drop(held);
-        result
     }
 }

@@ -89,6 +89,7 @@ pub(crate) struct TimerState {
 pub(crate) struct LineState {
     pub(crate) name: &'static str,
     pub(crate) cpu: usize,
+    pub(crate) level: Irql,
     pub(crate) raised: bool,
     /// One delivery that nobody asked for.
     pub(crate) early: bool,
@@ -251,6 +252,9 @@ impl State {
             what,
         };
         self.trace.push(step);
+        if !what.is_for_oracles() {
+            return;
+        }
         if let Some(mut oracle) = self.oracle.take() {
             if let Some(Breach { rule, what }) = oracle.observe(&step, &self.arena) {
                 self.find(rule, what);

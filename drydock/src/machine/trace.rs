@@ -67,6 +67,16 @@ pub enum What {
     Fault(&'static str),
 }
 
+impl What {
+    /// Whether oracles are shown the step: those in which memory or a line changed.
+    pub(crate) fn is_for_oracles(&self) -> bool {
+        matches!(
+            self,
+            Self::Wrote(..) | Self::Stored(..) | Self::BusError(..) | Self::Raised(_) | Self::Lowered(_)
+        )
+    }
+}
+
 fn who(view: View) -> &'static str {
     match view {
         View::Cpu => "software",

@@ -1,9 +1,13 @@
 //! What an implementation of a contract must do, as scenarios with oracles.
 //!
+//! * [`client`]: NetDMA's client side, over a provider;
 //! * [`controller`]: a system DMA controller, and the stack above it;
+//! * [`miniport`]: NDIS system DMA, over a controller;
 //! * [`provider`]: a NetDMA provider.
 
+pub mod client;
 pub mod controller;
+pub mod miniport;
 pub mod provider;
 
 use crate::explore::{Effort, Target};

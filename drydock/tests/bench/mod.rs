@@ -1,13 +1,15 @@
 //! A machine with the reference controller on it, and the ways to run a scenario there.
 #![allow(dead_code)] // Each test program uses its own part of this.
 
+pub(crate) mod driver;
+
 use longshore_core::Passive;
 use longshore_core::machine::{Cpu, Machine as _};
-use longshore_drydock::machine::{Machine, Memory};
+use longshore_drydock::machine::{Device, Machine, Memory};
 use longshore_drydock::reference::{CancelStyle, Port, ReferenceController, ReferenceDevice};
 use longshore_drydock::{Config, Plan, Run, run};
 use longshore_hardware::{BusAddress, Lease};
-use longshore_wdm::{Adapter, DeviceDescription, DeviceObject, DmaWidth, SystemDma};
+use longshore_wdm::{Adapter, Controller, DeviceDescription, DeviceObject, DmaWidth, SystemDma};
 use std::sync::Arc;
 
 /// The device that transfers are for.
@@ -25,12 +27,25 @@ pub(crate) struct Bench {
 
 impl Bench {
     fn new(machine: &Machine, passive: &Passive, style: CancelStyle, interrupts: bool) -> Self {
+        Self::wrapped(machine, passive, style, interrupts, |controller| {
+            Arc::new(controller)
+        })
+    }
+
+    /// A bench whose controller stands behind another one.
+    pub(crate) fn wrapped(
+        machine: &Machine,
+        passive: &Passive,
+        style: CancelStyle,
+        interrupts: bool,
+        wrap: impl FnOnce(ReferenceController<Device>) -> Arc<dyn Controller>,
+    ) -> Self {
         let line = machine.line(passive, "dma", Cpu(1));
         let device = ReferenceDevice::new(CHANNELS, 4, interrupts);
         let port = device.port(0);
         let registers = machine.attach("dma", Box::new(device), Some(&line));
         let controller = ReferenceController::new(registers, CHANNELS, interrupts, style);
-        let system = SystemDma::register(passive, machine, Arc::new(controller), Some(&line)).unwrap();
+        let system = SystemDma::register(passive, machine, wrap(controller), Some(&line)).unwrap();
         Self {
             machine: machine.clone(),
             system,

@@ -18,7 +18,8 @@ use longshore_hardware::netdma::{CompletionWord, ControlFlags, TransferStatus};
 use longshore_netdma::{Handlers, Provider};
 use std::sync::Arc;
 
-type Build = Arc<dyn Fn(&Bay<'_>) -> Arc<dyn Provider> + Send + Sync>;
+/// Builds a provider, anew for each run.
+pub(crate) type Build = Arc<dyn Fn(&Bay<'_>) -> Arc<dyn Provider> + Send + Sync>;
 
 const STATUS: ControlFlags = ControlFlags::STATUS_UPDATE_ON_COMPLETION;
 const INTERRUPT: ControlFlags = ControlFlags::INTERRUPT_ON_COMPLETION;

@@ -1,0 +1,123 @@
+//! Locks: data for one CPU at a time.
+
+use super::state::{Doing, LockState, Phase};
+use super::trace::What;
+use super::{Machine, context};
+use longshore_core::Rule;
+use longshore_core::irql::Irql;
+use longshore_core::machine;
+use std::sync::{Mutex, PoisonError, TryLockError};
+
+/// Data for one CPU at a time.
+#[derive(Debug)]
+pub struct Lock<T> {
+    machine: Machine,
+    index: usize,
+    level: Irql,
+    data: Mutex<T>,
+}
+
+impl<T> Lock<T> {
+    pub(super) fn new(machine: Machine, name: &'static str, level: Irql, value: T) -> Self {
+        let index = {
+            let mut state = machine.state();
+            state.locks.push(LockState { name, owner: None });
+            state.locks.len() - 1
+        };
+        Self {
+            machine,
+            index,
+            level,
+            data: Mutex::new(value),
+        }
+    }
+
+    /// Takes the lock for the running context. Returns the level to go back to.
+    fn take(&self) -> Option<Irql> {
+        let mut state = self.machine.enter();
+        loop {
+            {
+                let context = state.current.filter(|_| state.phase == Phase::Running)?;
+                match state.locks[self.index].owner {
+                    None => {
+                        state.locks[self.index].owner = Some(context);
+                        state.contexts[context].locks += 1;
+                        let name = state.locks[self.index].name;
+                        state.record(What::Locked(name));
+                        let level = state.contexts[context].level;
+                        state.contexts[context].level = level.max(self.level);
+                        return Some(level);
+                    }
+                    Some(owner) => {
+                        if owner == context {
+                            let what = format!(
+                                "lock `{}` is taken by its own holder",
+                                state.locks[self.index].name
+                            );
+                            state.find(Rule("PAIN-10"), what);
+                        }
+                        state.contexts[context].doing = Doing::Spinning { lock: self.index };
+                    }
+                }
+            }
+            drop(state);
+            context::suspend();
+            state = self.machine.state();
+        }
+    }
+
+    fn give_back(&self, level: Irql) {
+        {
+            let mut state = self.machine.state();
+            state.locks[self.index].owner = None;
+            for context in &mut state.contexts {
+                if context.doing == (Doing::Spinning { lock: self.index }) {
+                    context.doing = Doing::Ready;
+                }
+            }
+            if let Some(context) = state.current {
+                state.contexts[context].locks -= 1;
+                state.contexts[context].level = level;
+            }
+            let name = state.locks[self.index].name;
+            state.record(What::Unlocked(name));
+        }
+        if !std::thread::panicking() {
+            self.machine.yield_point(false);
+        }
+    }
+}
+
+/// Gives the lock back, also when the section unwinds.
+struct Held<'a, T> {
+    lock: &'a Lock<T>,
+    level: Option<Irql>,
+}
+
+impl<T> Drop for Held<'_, T> {
+    fn drop(&mut self) {
+        if let Some(level) = self.level {
+            self.lock.give_back(level);
+        }
+    }
+}
+
+impl<T: Send> machine::Lock<T> for Lock<T> {
+    fn with<R>(&self, section: impl FnOnce(&mut T) -> R) -> R {
+        let held = Held {
+            lock: self,
+            level: self.take(),
+        };
+        // Nobody else has the data: whoever holds the machine's lock is alone. Only on a machine that is being
+        // switched off may a stopped context still have it.
+        let mut data = match self.data.try_lock() {
+            Ok(data) => data,
+            Err(TryLockError::Poisoned(poisoned)) => PoisonError::into_inner(poisoned),
+            Err(TryLockError::WouldBlock) => context::stop(),
+        };
+        let result = section(&mut data);
+        drop(data);
+        drop(held);
+        result
+    }
+}

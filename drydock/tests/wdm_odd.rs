@@ -1,0 +1,198 @@
+//! WDM system DMA on controllers with habits that were seen in the field, and worse ones.
+#![allow(clippy::unwrap_used)] // Scenarios are tests, though not each function is one.
+
+mod bench;
+
+use bench::driver::{CONTEXT, Told, allocate, flush, free, ready, receive, receive_again, routine};
+use bench::{Bench, explore};
+use longshore_core::machine::Machine as _;
+use longshore_core::scatter::Segments;
+use longshore_core::{NtStatus, Passive};
+use longshore_drydock::machine::Device;
+use longshore_drydock::reference::{CancelStyle, ReferenceController};
+use longshore_wdm::{
+    Controller, ControllerAttributes, DmaCompletionStatus, InterruptType, MapRequest, Program, ProgramError,
+};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// A controller with the habits of some that were seen in the field.
+struct Odd {
+    inner: ReferenceController<Device>,
+    /// The count is gone once a channel was cancelled (RL-21).
+    forgets_count: bool,
+    cancelled: AtomicBool,
+    /// A flush does nothing (RL-26), and the interrupt of the transfer before it comes behind it.
+    late: bool,
+    stale: AtomicBool,
+    /// A cancel says FALSE, and no interrupt follows.
+    mute: bool,
+    /// Channels beyond the last one interrupt, without end.
+    babbles: bool,
+}
+
+impl Odd {
+    fn new(inner: ReferenceController<Device>) -> Self {
+        Self {
+            inner,
+            forgets_count: false,
+            cancelled: AtomicBool::new(false),
+            late: false,
+            stale: AtomicBool::new(false),
+            mute: false,
+            babbles: false,
+        }
+    }
+}
+
+impl Controller for Odd {
+    fn attributes(&self) -> ControllerAttributes {
+        self.inner.attributes()
+    }
+
+    fn initialize(&self) {
+        self.inner.initialize();
+    }
+
+    fn validate_request_line_binding(&self, request_line: u32, channel: u32) -> bool {
+        self.inner.validate_request_line_binding(request_line, channel)
+    }
+
+    fn query_max_fragments(&self, channel: u32, requested: u32) -> u32 {
+        self.inner.query_max_fragments(channel, requested)
+    }
+
+    fn program(&self, channel: u32, program: &Program<'_>) -> Result<(), ProgramError> {
+        self.cancelled.store(false, Ordering::Relaxed);
+        self.inner.program(channel, program)
+    }
+
+    fn configure(&self, channel: u32, function: u32, context: usize) -> NtStatus {
+        self.inner.configure(channel, function, context)
+    }
+
+    fn flush(&self, channel: u32) {
+        if self.late {
+            self.stale.store(true, Ordering::Relaxed);
+        } else {
+            self.inner.flush(channel);
+        }
+    }
+
+    fn interrupt(&self) -> Option<(u32, InterruptType)> {
+        if self.stale.swap(false, Ordering::Relaxed) {
+            return Some((0, InterruptType::Completion));
+        }
+        let babble = self.babbles.then_some((77, InterruptType::Completion));
+        self.inner.interrupt().or(babble)
+    }
+
+    fn remaining(&self, channel: u32) -> u32 {
+        if self.forgets_count && self.cancelled.load(Ordering::Relaxed) {
+            return u32::MAX;
+        }
+        self.inner.remaining(channel)
+    }
+
+    fn poll(&self, channel: u32) -> Option<InterruptType> {
+        self.inner.poll(channel)
+    }
+
+    fn cancel(&self, channel: u32) -> bool {
+        self.cancelled.store(true, Ordering::Relaxed);
+        self.inner.cancel(channel) && !self.mute
+    }
+}
+
+/// Runs a scenario on an odd controller.
+fn on_odd(
+    odd: impl Fn(&mut Odd) + Copy + Send + 'static,
+    scenario: impl Fn(&Bench, &mut Passive) + Copy + Send + 'static,
+) {
+    explore(60, CancelStyle::Honest, true, move |bench, passive| {
+        let style = CancelStyle::Honest;
+        let bench = Bench::wrapped(&bench.machine, passive, style, true, |inner| {
+            let mut controller = Odd::new(inner);
+            odd(&mut controller);
+            Arc::new(controller)
+        });
+        scenario(&bench, passive);
+    });
+}
+
+/// A device that starves, and a driver that cancels and flushes.
+fn starved(bench: &Bench, passive: &mut Passive) {
+    let adapter = bench.adapter(passive, false);
+    let context = ready(passive, &adapter);
+    let buffer = bench.buffer(8);
+    let (told, signal) = (Told::default(), Arc::new(bench.machine.signal(passive, "told")));
+    bench.port.supply(&[1; 5]);
+    allocate(bench, passive, &adapter, &context).unwrap();
+    let segments = [buffer.range()];
+    let request = MapRequest {
+        completion: Some(routine(&bench.machine, &told, &signal)),
+        context: CONTEXT,
+        ..MapRequest::new(Segments::new(&segments), 8, false)
+    };
+    adapter.map_transfer(&*passive, &context, request).unwrap();
+    while bench.port.moved() < 5 {
+        bench.machine.relax();
+    }
+    adapter.cancel_mapped(&*passive, &context).unwrap();
+    flush(&adapter, &*passive, &context, buffer.range(), 5, false);
+    assert_eq!(adapter.read_counter(&*passive), 3);
+    free(bench, passive, &adapter, &context);
+    adapter.wait_for_callbacks(passive);
+    assert_eq!(told.list(), [DmaCompletionStatus::CANCELLED]);
+    receive_again(bench, passive, &adapter);
+}
+
+/// Proves: RL-21.
+#[test]
+fn a_count_that_is_gone_after_the_cancel_was_taken_before() {
+    on_odd(|odd| odd.forgets_count = true, starved);
+}
+
+/// A cancel that says FALSE without an interrupt behind it still ends in one callback, at the flush.
+#[test]
+fn a_mute_controller_loses_no_outcome() {
+    on_odd(|odd| odd.mute = true, starved);
+}
+
+/// An interrupt of nobody's that never ceases hangs nothing: what there is to find is found, and the rest is left.
+#[test]
+fn a_babbling_controller_hangs_nothing() {
+    on_odd(|odd| odd.babbles = true, receive);
+}
+
+/// Proves: PAIN-05.
+#[test]
+fn a_latched_interrupt_is_not_taken_for_the_next_transfer_s() {
+    on_odd(
+        |odd| odd.late = true,
+        |bench, passive| {
+            let adapter = bench.adapter(passive, false);
+            for _ in 0..3 {
+                let context = ready(passive, &adapter);
+                let buffer = bench.buffer(8);
+                let told = Told::default();
+                let signal = Arc::new(bench.machine.signal(passive, "told"));
+                allocate(bench, passive, &adapter, &context).unwrap();
+                let segments = [buffer.range()];
+                let request = MapRequest {
+                    completion: Some(routine(&bench.machine, &told, &signal)),
+                    context: CONTEXT,
+                    ..MapRequest::new(Segments::new(&segments), 8, false)
+                };
+                adapter.map_transfer(&*passive, &context, request).unwrap();
+                // The device gives nothing, so nothing can have ended.
+                assert_eq!(adapter.poll(&*passive, &context).outcome, None);
+                adapter.cancel_mapped(&*passive, &context).unwrap();
+                flush(&adapter, &*passive, &context, buffer.range(), 0, false);
+                free(bench, passive, &adapter, &context);
+                adapter.wait_for_callbacks(passive);
+                assert_eq!(told.list(), [DmaCompletionStatus::CANCELLED]);
+            }
+        },
+    );
+}
