@@ -20,6 +20,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 /// Whoever touches what the engine owns breaks this.
 const OWNED: Rule = Rule("NETDMA-079");
 
+/// How often a call looks for the engine's answer. On threads the engine may be kept from its CPU by whatever else the
+/// machine does, and a page is not about that.
+const PATIENCE: u32 = 20_000_000;
+
 /// What a completion word that was never written holds. No descriptor has this address.
 const UNTOUCHED: u64 = 0;
 
@@ -159,6 +163,7 @@ impl<M: Machine> Bench<M> {
         let config = Config {
             cpu: stage.engine_cpu(),
             piece: shape.piece,
+            patience: PATIENCE,
             ..Config::default()
         };
         let engine = CpuEngine::open(passive, machine, config);
