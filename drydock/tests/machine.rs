@@ -332,3 +332,47 @@ fn what_a_seed_chose_can_be_taken_again_as_an_explicit_schedule() {
         assert_eq!(walk.trace, again.trace);
     }
 }
+
+#[test]
+fn the_explorer_tries_seeds_points_and_faults_in_order() {
+    use longshore_drydock::explore::Faults;
+    use longshore_drydock::{Effort, Scenario, Target};
+    use std::sync::Mutex;
+    let plans = Arc::new(Mutex::new(Vec::new()));
+    let noted = Arc::clone(&plans);
+    let scenario = Scenario::new("two points", move |machine: &Machine, _: &mut Passive| {
+        noted.lock().unwrap().push(machine.plan().to_string());
+        machine.arm(|_| {});
+        machine.point();
+        machine.point();
+    });
+    let faults = Faults {
+        early_interrupts: true,
+        ..Faults::default()
+    };
+    let target = Target {
+        name: "noted".into(),
+        suite: "test",
+        scenarios: vec![scenario.with_faults(faults)],
+    };
+    let report = target.check(
+        Effort {
+            seeds: 2,
+            at_every_point: true,
+        },
+        &mut |_| {},
+    );
+    let expected = [
+        "straight",
+        "s0",
+        "s1",
+        "straight@0",
+        "s0@0",
+        "straight@1",
+        "s1@1",
+        "straight!early-interrupt@0",
+        "straight!early-interrupt@1",
+    ];
+    assert_eq!(*plans.lock().unwrap(), expected);
+    assert_eq!(report.scenarios, expected.len() as u64);
+}

@@ -9,7 +9,7 @@ use crate::arguments::Worker;
 use crate::console::{Failure, Verdict};
 use crate::{pages, targets};
 use longshore_drydock::replay::ReplayCode;
-use longshore_drydock::{Effort, Fault, Plan, Scenario, Schedule, Target};
+use longshore_drydock::{Effort, Scenario, Target};
 use serde::{Deserialize, Serialize};
 use std::fs::File;
 use std::io::{self, Write};
@@ -85,7 +85,7 @@ fn run_again(code: &str) -> Result<(), Failure> {
 
 fn check(name: &str, seeds: u64) -> Result<(), Failure> {
     let logbook = Arc::new(Logbook::of_this_process());
-    let target = announce(targets::find(name)?, seeds, &logbook);
+    let target = announce(targets::find(name)?, &logbook);
     let effort = Effort {
         seeds,
         at_every_point: true,
@@ -100,7 +100,7 @@ fn check(name: &str, seeds: u64) -> Result<(), Failure> {
 }
 
 /// The target, which writes each plan into the logbook before it runs it.
-fn announce(target: Target, seeds: u64, logbook: &Arc<Logbook>) -> Target {
+fn announce(target: Target, logbook: &Arc<Logbook>) -> Target {
     let accident = Accident::rehearsed_for(&target.name);
     let scenarios = target.scenarios.into_iter().map(|scenario| {
         let body = scenario.body;
@@ -111,7 +111,7 @@ fn announce(target: Target, seeds: u64, logbook: &Arc<Logbook>) -> Target {
             logbook.write(&ReplayCode {
                 target: owner.clone(),
                 scenario: name.to_owned(),
-                plan: plan_of_run(run, seeds, machine.schedule(), machine.fault()),
+                plan: machine.plan(),
             });
             if run == ACCIDENT {
                 accident.happen();
@@ -123,20 +123,6 @@ fn announce(target: Target, seeds: u64, logbook: &Arc<Logbook>) -> Target {
     Target {
         scenarios: scenarios.collect(),
         ..target
-    }
-}
-
-/// The plan of a scenario's nth run. The machine tells schedule and fault; at which point the intruder strikes
-/// follows from the explorer's order: straight on, the seeds, two runs for each point, the faults.
-fn plan_of_run(run: u64, seeds: u64, schedule: Schedule, fault: Option<Fault>) -> Plan {
-    let strike = match (run.checked_sub(1 + seeds), fault) {
-        (Some(strikes), None) => u32::try_from(strikes / 2).ok(),
-        _ => None,
-    };
-    Plan {
-        schedule,
-        strike,
-        fault,
     }
 }
 
@@ -201,60 +187,5 @@ impl Logbook {
         // One that was cut off is no code any more.
         text.parse::<ReplayCode>().ok()?;
         Some(text.to_owned())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use longshore_core::Rule;
-    use longshore_core::machine::Machine as _;
-    use longshore_drydock::explore::Faults;
-    use std::sync::Mutex;
-
-    /// A target that notes the plan of each run as it would be announced, and finds something in each struck or
-    /// broken run, so that the explorer says what the plan really was.
-    fn noisy(seeds: u64, announced: &Arc<Mutex<Vec<String>>>) -> Target {
-        let announced = Arc::clone(announced);
-        let runs = AtomicU64::new(0);
-        let scenario = Scenario::new("noise", move |machine, _| {
-            let run = runs.fetch_add(1, Ordering::Relaxed);
-            let plan = plan_of_run(run, seeds, machine.schedule(), machine.fault());
-            announced.lock().unwrap().push(plan.to_string());
-            let noted = machine.clone();
-            machine.arm(move |_| noted.find(Rule("SEED-004-6"), "struck"));
-            machine.point();
-            machine.point();
-        });
-        let faults = Faults {
-            early_interrupts: true,
-            ..Faults::default()
-        };
-        Target {
-            name: "noisy".to_owned(),
-            suite: "test",
-            scenarios: vec![scenario.with_faults(faults)],
-        }
-    }
-
-    #[test]
-    fn announced_plans_are_those_of_the_explorer() {
-        let announced = Arc::new(Mutex::new(Vec::new()));
-        let target = noisy(3, &announced);
-        let effort = Effort {
-            seeds: 3,
-            at_every_point: true,
-        };
-        let report = target.check(effort, &mut |_| {});
-        let announced = announced.lock().unwrap();
-        assert_eq!(announced.len() as u64, report.scenarios);
-        assert_eq!(
-            announced[..6],
-            ["straight", "s0", "s1", "s2", "straight@0", "s0@0"]
-        );
-        assert_eq!(announced.last().unwrap(), "straight!early-interrupt@1");
-        let found: ReplayCode = report.violations[0].replay.parse().unwrap();
-        assert!(announced.contains(&found.plan.to_string()));
-        assert_eq!(found.plan.to_string(), "straight@0");
     }
 }

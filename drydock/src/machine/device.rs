@@ -43,11 +43,11 @@ impl Machine {
         let result = work(model.as_mut(), &self.device_memory());
         let asserted = model.line();
         let mut state = self.state();
-        state.device = false;
         state.devices[index].model = Some(model);
         if let Some(line) = state.devices[index].line {
             set_line(&mut state, line, asserted);
         }
+        state.device = false;
         Some(result)
     }
 

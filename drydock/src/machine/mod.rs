@@ -209,12 +209,12 @@ impl Machine {
         self.state().struck
     }
 
-    /// The schedule that the plan of this run holds.
-    pub fn schedule(&self) -> Schedule {
-        self.state().plan.schedule.clone()
+    /// The plan that decides this run.
+    pub fn plan(&self) -> Plan {
+        self.state().plan.clone()
     }
 
-    /// The fault that the plan of this run holds.
+    /// The fault that the plan holds.
     pub fn fault(&self) -> Option<Fault> {
         self.state().plan.fault
     }

@@ -174,7 +174,7 @@ impl Berth {
             word,
             data: memories.data.address(),
             memories: Mutex::new(Some(memories)),
-            straight: machine.schedule() == Schedule::Straight,
+            straight: machine.plan().schedule == Schedule::Straight,
             claimed: AtomicBool::new(false),
         };
         berth.fill_sources();
