@@ -149,7 +149,8 @@ impl Target {
     fn judge(&self, scenario: &Scenario, plan: Plan, run: Run, report: &mut Report) {
         report.scenarios += 1;
         report.points += u64::from(run.points);
-        if let Some(finding) = run.findings.first() {
+        for finding in &run.findings {
+            let plan = plan.clone();
             let code = ReplayCode {
                 target: self.name.clone(),
                 scenario: scenario.name.to_owned(),
@@ -174,10 +175,8 @@ fn every_point(points: u32) -> impl Iterator<Item = Plan> {
 fn every_fault(faults: Faults, points: u32, bytes: u64) -> impl Iterator<Item = Plan> {
     let bus = (0..if faults.bus_errors { bytes } else { 0 }).map(Fault::BusError);
     let stalls = (0..if faults.stalls { points } else { 0 }).flat_map(|at| {
-        [
-            Fault::Stall { at, micros: 50 },
-            Fault::Stall { at, micros: u32::MAX },
-        ]
+        // A moment; longer than anybody has patience for; for ever.
+        [50, 5_000, u32::MAX].map(|micros| Fault::Stall { at, micros })
     });
     let early = (0..if faults.early_interrupts { points } else { 0 }).map(Fault::InterruptEarly);
     bus.chain(stalls)

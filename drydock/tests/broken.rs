@@ -11,6 +11,19 @@ fn the_sketch_without_a_flaw_is_clean() {
     sketch(Flaw::None).seeds(300).at_every_point().assert();
 }
 
+/// A user's own check replays its own codes.
+#[test]
+fn a_check_replays_what_it_found() {
+    let check = sketch(Flaw::WordBeforeData).named("mine").seeds(5);
+    let report = check.run();
+    let code = &report.violations[0].replay;
+    let (again, steps) = check.replay(code).unwrap();
+    assert_eq!(again.violations[0].rule, "SEED-003-2");
+    assert!(!steps.is_empty());
+    assert!(check.replay(&code.replace("mine", "other")).is_err());
+    assert!(check.replay("nonsense").is_err());
+}
+
 #[test]
 fn each_broken_implementation_is_caught_under_its_rule_and_can_be_replayed() {
     for exhibit in gallery() {

@@ -75,6 +75,24 @@ pub fn gallery() -> Vec<Exhibit> {
             "abort returns while the engine runs",
             "SEED-004-5",
         ),
+        (
+            Flaw::TellsNobody,
+            "tells-nobody",
+            "NetDmaIsr is never called",
+            "SEED-003-14",
+        ),
+        (
+            Flaw::NamesTheFirst,
+            "names-the-first",
+            "the deferred call always names the first descriptor",
+            "SEED-003-14",
+        ),
+        (
+            Flaw::ReportsOnItsOwnCpu,
+            "reports-on-its-own-cpu",
+            "the deferred call runs on another CPU than NetDmaIsr said",
+            "NETDMA-100",
+        ),
     ];
     let exhibit = |(flaw, name, words, rule)| Exhibit {
         target: sketch(flaw).named(name).into_target(),

@@ -39,6 +39,12 @@ pub enum Flaw {
     WritesPastTheEnd,
     /// Abort returns while the engine still runs.
     AbortDoesNotWait,
+    /// NetDMA is never told of an interrupt.
+    TellsNobody,
+    /// The deferred call always names the first descriptor.
+    NamesTheFirst,
+    /// The deferred call runs where the interrupt came, not where NetDmaIsr said.
+    ReportsOnItsOwnCpu,
 }
 
 /// Bytes copied at a time.
@@ -82,14 +88,7 @@ impl Sketch {
                 && let Some((interface, _)) = channel.client.get()
             {
                 let cursor = channel.cursor.with(|cursor| *cursor);
-                interface.interrupt_dpc(
-                    dispatch,
-                    if cursor.failed {
-                        BusAddress::NULL
-                    } else {
-                        cursor.last
-                    },
-                );
+                interface.interrupt_dpc(dispatch, channel.named(cursor));
             }
         });
         let weak = Arc::downgrade(&channel);
@@ -98,9 +97,17 @@ impl Sketch {
                 return false;
             };
             channel.line.lower();
+            if channel.flaw == Flaw::TellsNobody {
+                return true;
+            }
             if let (Some((interface, _)), Some(report)) = (channel.client.get(), channel.report.get()) {
                 let last = channel.reported();
-                report.queue_on(interface.isr(device, last));
+                let cpu = interface.isr(device, last);
+                report.queue_on(if channel.flaw == Flaw::ReportsOnItsOwnCpu {
+                    Cpu(0)
+                } else {
+                    cpu
+                });
             }
             true
         });
@@ -151,6 +158,8 @@ struct Cursor {
     next: BusAddress,
     /// The last completed descriptor.
     last: BusAddress,
+    /// The first one of the chain.
+    first: BusAddress,
     failed: bool,
     /// Counts starts, so that an engine in the middle of an old chain notices.
     run: u32,
@@ -173,6 +182,16 @@ impl Channel {
     fn kick(&self) {
         if let Some(worker) = self.worker.get() {
             worker.queue();
+        }
+    }
+
+    /// What the deferred call names.
+    fn named(&self, cursor: Cursor) -> BusAddress {
+        match self.flaw {
+            _ if cursor.failed => BusAddress::NULL,
+            Flaw::NamesTheFirst => cursor.first,
+            // A descriptor that only interrupts does not show in the word, so the engine's own place is told.
+            _ => cursor.last,
         }
     }
 
@@ -202,14 +221,9 @@ impl Channel {
 
     fn walk(&self) -> Result<(), MemoryError> {
         while let Some((address, run)) = self.fetch()? {
-            if !self.execute(address)? {
+            if !self.execute(address, run)? {
                 break;
             }
-            self.cursor.with(|cursor| {
-                if cursor.run == run {
-                    cursor.last = address;
-                }
-            });
         }
         Ok(())
     }
@@ -250,7 +264,7 @@ impl Channel {
     }
 
     /// Executes one descriptor; false if it was cut.
-    fn execute(&self, address: BusAddress) -> Result<bool, MemoryError> {
+    fn execute(&self, address: BusAddress, run: u32) -> Result<bool, MemoryError> {
         let mut bytes = [0; DESCRIPTOR_SIZE as usize];
         self.memory.read(address, &mut bytes)?;
         let descriptor = Descriptor::parse(&bytes);
@@ -267,6 +281,11 @@ impl Channel {
         if self.flaw != Flaw::WordBeforeData {
             self.write_word(address, &descriptor)?;
         }
+        self.cursor.with(|cursor| {
+            if cursor.run == run {
+                cursor.last = address;
+            }
+        });
         if self.flaw != Flaw::InterruptBeforeWord && interrupts {
             self.line.raise();
         }
@@ -350,6 +369,7 @@ impl ProviderChannel for Channel {
                 started: true,
                 working: cursor.working,
                 next: first,
+                first,
                 last: BusAddress::NULL,
                 failed: false,
                 run: cursor.run + 1,

@@ -28,6 +28,9 @@ pub(crate) struct Trespass {
     pub(crate) rule: Option<Rule>,
 }
 
+/// A range that was given back, but is not allocated as a whole.
+pub(crate) struct NotAllocated;
+
 struct Buffers {
     bytes: Vec<u8>,
     owners: Vec<u8>,
@@ -194,13 +197,17 @@ impl Arena {
         Ok(range.start())
     }
 
-    /// Gives a range back. Returns the first byte that a device still owned.
-    pub(crate) fn free(&mut self, range: BusRange) -> Option<Trespass> {
-        let index = self.allocated.iter().position(|allocated| *allocated == range)?;
+    /// Gives a range back. Returns the first byte that a device still owned; an error if nobody has the range.
+    pub(crate) fn free(&mut self, range: BusRange) -> Result<Option<Trespass>, NotAllocated> {
+        let index = self
+            .allocated
+            .iter()
+            .position(|allocated| *allocated == range)
+            .ok_or(NotAllocated)?;
         let still = self.trespass(View::Cpu, range.start(), range.len());
         self.allocated.remove(index);
         let _ = self.set_owner(range, Owner::Nobody);
-        still
+        Ok(still)
     }
 
     /// What was never given back.

@@ -36,7 +36,7 @@ pub(super) fn list_choices(state: &State, choices: &mut Vec<Choice>) -> usize {
             let asserted = line.raised || line.early;
             if line.cpu == cpu
                 && asserted
-                && line.handler.is_some()
+                && !line.handlers.is_empty()
                 && line.running == 0
                 && level < line.level
             {

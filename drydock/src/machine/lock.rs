@@ -38,6 +38,14 @@ impl<T> Lock<T> {
         loop {
             {
                 let context = state.current.filter(|_| state.phase == Phase::Running)?;
+                if state.contexts[context].level > self.level {
+                    let (name, level) = (state.locks[self.index].name, state.contexts[context].level);
+                    let what = format!(
+                        "lock `{name}`, which is one of {:?}, is taken at {level:?}",
+                        self.level
+                    );
+                    state.find(Rule("LEVEL"), what);
+                }
                 match state.locks[self.index].owner {
                     None => {
                         state.locks[self.index].owner = Some(context);

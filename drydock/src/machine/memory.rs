@@ -1,7 +1,7 @@
 //! Memory as software and devices reach it: every access is a point, is checked and is recorded.
 
 use super::Machine;
-use super::arena::{Arena, View};
+use super::arena::{Arena, NotAllocated, View};
 use super::state::State;
 use super::trace::What;
 use longshore_core::Rule;
@@ -125,12 +125,21 @@ impl DmaMemory for Memory {
 
     fn free(&self, range: BusRange) {
         let mut state = self.machine.state();
-        if let Some(still) = state.arena.free(range) {
-            let what = format!(
-                "{range:?} was given back while its byte at {} belonged to a device",
-                still.at
-            );
-            state.find(still.rule.unwrap_or(Rule("PAIN-08")), what);
+        match state.arena.free(range) {
+            Ok(None) => {}
+            Ok(Some(still)) => {
+                let what = format!(
+                    "{range:?} was given back while its byte at {} belonged to a device",
+                    still.at
+                );
+                state.find(Rule("PAIN-08"), what);
+            }
+            Err(NotAllocated) => {
+                state.find(
+                    Rule("PAIN-18"),
+                    format!("{range:?} was given back, but nobody has it"),
+                );
+            }
         }
     }
 }

@@ -164,6 +164,10 @@ struct Inner {
 
 impl Machine {
     fn new(config: &Config, plan: Plan, pairs: Pairs) -> Self {
+        let config = &Config {
+            cpus: config.cpus.max(1),
+            ..*config
+        };
         Self(Arc::new(Inner {
             state: Mutex::new(State::new(config, plan, pairs)),
             cpus: config.cpus,

@@ -6,6 +6,7 @@ use super::state::{
 };
 use super::trace::What;
 use super::{Machine, context};
+use longshore_core::Rule;
 use longshore_core::irql::{Irql, Passive};
 use longshore_core::machine::{self, Cpu, Waited};
 use longshore_hardware::Interrupt;
@@ -182,7 +183,7 @@ impl Line {
                 level: level.max(Irql::DEVICE),
                 raised: false,
                 early: false,
-                handler: None,
+                handlers: Vec::new(),
                 running: 0,
                 unanswered: 0,
             });
@@ -210,13 +211,19 @@ impl Interrupt for Line {
 #[derive(Debug)]
 pub struct Connection {
     line: Line,
+    number: u64,
 }
 
 impl Connection {
     pub(super) fn new(line: Line, handler: Handler) -> Self {
-        let before = line.machine.state().lines[line.index].handler.replace(handler);
-        drop(before);
-        Self { line }
+        let number = {
+            let mut state = line.machine.state();
+            state.connections += 1;
+            let number = state.connections;
+            state.lines[line.index].handlers.push((number, handler));
+            number
+        };
+        Self { line, number }
     }
 }
 
@@ -226,13 +233,9 @@ impl Drop for Connection {
         let (handler, own) = {
             let mut state = machine.state();
             let own = runs_inside(&state, super::state::ObjectKind::Line, self.line.index);
-            (
-                state
-                    .lines
-                    .get_mut(self.line.index)
-                    .and_then(|line| line.handler.take()),
-                own,
-            )
+            let handlers = &mut state.lines[self.line.index].handlers;
+            let place = handlers.iter().position(|(number, _)| *number == self.number);
+            (place.map(|place| handlers.remove(place)), own)
         };
         wait_until_idle(machine, |state| state.lines[self.line.index].running, own);
         drop(handler);
@@ -271,6 +274,13 @@ impl Signal {
                     .saturating_add(u64::try_from(limit.as_nanos()).unwrap_or(u64::MAX))
             });
             let name = state.signals[self.index].name;
+            if state.level() > Irql::PASSIVE {
+                let what = format!(
+                    "a wait for `{name}` at {:?}, where nothing may wait",
+                    state.level()
+                );
+                state.find(Rule("LEVEL"), what);
+            }
             state.record(What::Waits(name));
             state.contexts[context].doing = Doing::Waiting {
                 signal: self.index,

@@ -172,7 +172,11 @@ fn drop_objects(machine: &Machine) {
             .iter_mut()
             .map(|timer| timer.routine.take())
             .collect();
-        let handlers: Vec<_> = state.lines.iter_mut().map(|line| line.handler.take()).collect();
+        let handlers: Vec<_> = state
+            .lines
+            .iter_mut()
+            .map(|line| std::mem::take(&mut line.handlers))
+            .collect();
         let models: Vec<_> = state
             .devices
             .iter_mut()
@@ -214,9 +218,10 @@ fn body(machine: &Machine, job: Job) -> impl FnOnce() + 'static {
             }
         }
         Job::Interrupt(index) => {
-            let handler = machine.state().lines[index].handler.clone();
-            if let (Some(handler), Some(device)) = (handler, Device::now(&machine)) {
-                handler(&device);
+            // A line may be shared: they are asked in turn, until one says that the interrupt was its own.
+            let handlers = machine.state().lines[index].handlers.clone();
+            if let Some(device) = Device::now(&machine) {
+                handlers.iter().any(|(_, handler)| handler(&device));
             }
         }
         Job::Strike(strike) => {

@@ -93,7 +93,8 @@ pub(crate) struct LineState {
     pub(crate) raised: bool,
     /// One delivery that nobody asked for.
     pub(crate) early: bool,
-    pub(crate) handler: Option<Handler>,
+    /// In the order in which they were connected.
+    pub(crate) handlers: Vec<(u64, Handler)>,
     pub(crate) running: u32,
     /// Deliveries since the line was last lowered.
     pub(crate) unanswered: u32,
@@ -146,6 +147,7 @@ pub(crate) struct State {
     pub(crate) devices: Vec<DeviceState>,
     pub(crate) arena: Arena,
     pub(crate) numbers: u32,
+    pub(crate) connections: u64,
     pub(crate) trace: Vec<Step>,
     pub(crate) findings: Vec<Finding>,
     pub(crate) ledger: Ledger,
@@ -197,6 +199,7 @@ impl State {
             devices: Vec::new(),
             arena: Arena::new(config.memory),
             numbers: 0,
+            connections: 0,
             trace: Vec::with_capacity(256),
             findings: Vec::new(),
             ledger: Ledger::default(),

@@ -62,7 +62,16 @@ struct Miniport {
 impl Miniport {
     fn new(machine: &Machine, passive: &Passive, build: &Build) -> Option<Arc<Self>> {
         let rig = build(&Bay::new(machine, passive));
-        let system = SystemDma::register(passive, machine, rig.controller, rig.line.as_ref()).ok()?;
+        let system = match SystemDma::register(passive, machine, rig.controller, rig.line.as_ref()) {
+            Ok(system) => system,
+            Err(error) => {
+                machine.find(
+                    Rule("WDM-309"),
+                    format!("the controller could not be registered: {error}"),
+                );
+                return None;
+            }
+        };
         let assigned = Assigned {
             channel: 0,
             request_line: 0,
@@ -169,18 +178,15 @@ fn receive(miniport: &Arc<Miniport>, passive: &mut Passive) {
     judge(miniport, completed, there, "SEED-002-9");
 }
 
-/// Success means that the data is there; anything else may only come from an early complete.
+/// A transfer that was given its time succeeds, and success means that the data is there.
 fn judge(miniport: &Miniport, completed: Option<Completed>, there: bool, rule: &'static str) {
     let Some(completed) = completed else { return };
-    let success = completed.status == NdisStatus::SUCCESS;
-    miniport.require(!success || there, rule, || {
+    let healthy = completed.status == NdisStatus::SUCCESS && completed.residual == 0;
+    miniport.require(healthy, "SEED-002-6", || {
+        format!("a healthy transfer ended with {completed:?}")
+    });
+    miniport.require(there, rule, || {
         format!("{completed:?}, but the data is not there")
-    });
-    miniport.require(!success || completed.residual == 0, "NDIS-041", || {
-        format!("{completed:?}")
-    });
-    miniport.require(success || completed.residual > 0 || !there, "SEED-002-6", || {
-        format!("all data was moved, and complete said {completed:?}")
     });
 }
 

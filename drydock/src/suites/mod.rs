@@ -12,6 +12,7 @@ pub mod provider;
 
 use crate::explore::{Effort, Target};
 use crate::machine::Machine;
+use crate::replay::{BadCode, ReplayCode};
 use crate::report::Report;
 use longshore_core::Passive;
 
@@ -93,13 +94,17 @@ impl Check {
         if self.strict { report.strict() } else { report }
     }
 
-    /// Checks, and panics with the findings if a rule is broken.
+    /// Checks, and panics with the findings if a rule is broken. Warnings go to standard error.
     #[track_caller]
     pub fn assert(&self) {
         let report = self.run();
+        report
+            .warnings
+            .iter()
+            .for_each(|warning| eprintln!("warning: {}\n", warning.explain()));
         assert!(
             report.violations.is_empty(),
-            "{} broke {} rules in {} scenarios\n{}",
+            "{} broke {} rules in {} scenarios; `.replay(CODE)` runs one of them again\n{}",
             report.target,
             report.violations.len(),
             report.scenarios,
@@ -109,5 +114,16 @@ impl Check {
                 .map(|v| v.explain() + "\n\n")
                 .collect::<String>()
         );
+    }
+
+    /// Runs one run again under the code that a finding printed, and returns what it found and every step of it in
+    /// plain words. A code of another target or scenario is an error.
+    pub fn replay(&self, code: &str) -> Result<(Report, Vec<String>), BadCode> {
+        let code: ReplayCode = code.parse()?;
+        if code.target != self.target.name {
+            return Err(BadCode::Malformed);
+        }
+        let (report, run) = self.target.replay(&code).ok_or(BadCode::Malformed)?;
+        Ok((report, run.trace.iter().map(ToString::to_string).collect()))
     }
 }

@@ -41,6 +41,8 @@ pub(super) struct Driver {
     pub(super) memory: Memory,
     pub(super) buffer: Lease<Memory>,
     pub(super) interrupts: bool,
+    /// Whether the controller's counter can be trusted.
+    pub(super) counts: bool,
     told: Arc<Told>,
     signal: Arc<Signal>,
     pause: Signal,
@@ -52,7 +54,8 @@ pub(super) struct Driver {
 impl Driver {
     pub(super) fn new(machine: &Machine, passive: &mut Passive, build: &Build) -> Option<Arc<Self>> {
         let (rig, stack) = build(&Bay::new(machine, passive));
-        let interrupts = rig.controller.attributes().generates_interrupt;
+        let attributes = rig.controller.attributes();
+        let (interrupts, counts) = (attributes.generates_interrupt, attributes.counter_available);
         let system = SystemDma::register(passive, machine, rig.controller, rig.line.as_ref());
         let Ok(system) = system else {
             machine.find(Rule("WDM-309"), "the controller could not be registered");
@@ -75,6 +78,7 @@ impl Driver {
             memory: machine.memory(),
             buffer: Lease::new(machine.memory(), u64::from(LENGTH), 8).ok()?,
             interrupts,
+            counts,
             told: Arc::default(),
             signal: Arc::new(machine.signal(passive, "the completion routine")),
             pause: machine.signal(passive, "a moment"),

@@ -246,6 +246,10 @@ fn starved(driver: &Arc<Driver>, passive: &mut Passive) {
     driver.require(early.is_empty(), "SEED-001-9", || {
         format!("told {early:?} before all bytes were moved")
     });
+    let left = driver.adapter.read_counter(&*passive);
+    driver.require(left >= 4 || !driver.counts, "WDM-212", || {
+        format!("the counter reads {left}, but 4 bytes were never given")
+    });
     let answer = driver.adapter.cancel_mapped(&*passive, &driver.context);
     driver.require(answer.is_ok(), "PAIN-14", || {
         format!("a starved transfer was not cancelled: {answer:?}")

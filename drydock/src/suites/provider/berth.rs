@@ -13,7 +13,7 @@ use longshore_hardware::netdma::{
 use longshore_hardware::{BusAddress, BusRange, DmaMemory, Lease};
 use longshore_netdma::{ChannelInterface, ChannelParameters, Characteristics, Provider, ProviderChannel};
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 /// Bytes that each descriptor moves.
@@ -36,6 +36,8 @@ pub(super) enum Look {
     Poll,
     /// It polls, and stops looking when the engine has halted.
     PollUntilHalted,
+    /// It polls, and stops looking when the intruder has begun to act.
+    PollUntilClaimed,
 }
 
 /// What the provider told NetDMA.
@@ -46,24 +48,24 @@ pub(super) struct Interface {
     pause: Signal,
     /// Signalled at every deferred call.
     pub(super) told: Signal,
-    pub(super) interrupts: AtomicU32,
+    /// What NetDmaIsr and NetDmaInterruptDpc were told, in order.
+    isr: Mutex<Vec<BusAddress>>,
+    dpc: Mutex<Vec<BusAddress>>,
     pub(super) errors: AtomicU32,
     freed: AtomicBool,
 }
 
 impl Interface {
-    /// `last` must be a descriptor that is complete.
+    /// `last` must be a descriptor whose data is complete.
     fn check_last(&self, call: &str, last: BusAddress) {
-        let known = {
+        let complete = {
             let watch = self.watch.lock();
-            watch.error || watch.restarted || watch.chain.iter().any(|expect| expect.descriptor == last)
+            watch.error || watch.restarted || watch.is_complete(last)
         };
         // Address zero is what is left to say when an interrupt comes before anything is complete.
-        if !known && !last.is_null() {
-            self.machine.find(
-                Rule("SEED-003-14"),
-                format!("{call} was told {last}, which is no submitted descriptor"),
-            );
+        if !complete && !last.is_null() {
+            let what = format!("{call} was told {last}, which is no completed descriptor");
+            self.machine.find(Rule("SEED-003-14"), what);
         }
         if self.freed.load(Ordering::Relaxed) {
             self.machine.find(
@@ -72,24 +74,43 @@ impl Interface {
             );
         }
     }
+
+    /// Whether both calls have named this descriptor.
+    fn was_told(&self, descriptor: BusAddress) -> bool {
+        let names = |list: &Mutex<Vec<BusAddress>>| {
+            list.lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .contains(&descriptor)
+        };
+        names(&self.isr) && names(&self.dpc)
+    }
 }
+
+/// The CPU that NetDmaIsr asks for.
+const REPORT_CPU: Cpu = Cpu(1);
 
 impl ChannelInterface for Interface {
     fn isr(&self, _: &Device, last: BusAddress) -> Cpu {
         self.machine.emit(Event::Callback("NetDmaIsr", last.raw()));
         self.check_last("NetDmaIsr", last);
-        Cpu(0)
+        self.isr.lock().unwrap_or_else(PoisonError::into_inner).push(last);
+        REPORT_CPU
     }
 
     fn interrupt_dpc(&self, _: &Dispatch, last: BusAddress) {
         self.machine
             .emit(Event::Callback("NetDmaInterruptDpc", last.raw()));
         self.check_last("NetDmaInterruptDpc", last);
+        let cpu = self.machine.cpu();
+        if cpu != REPORT_CPU {
+            let what = format!("the deferred call runs on {cpu:?}, but NetDmaIsr asked for {REPORT_CPU:?}");
+            self.machine.find(Rule("NETDMA-100"), what);
+        }
         let error = last.is_null() && self.watch.lock().error;
         if error {
             self.errors.fetch_add(1, Ordering::Relaxed);
         }
-        self.interrupts.fetch_add(1, Ordering::Relaxed);
+        self.dpc.lock().unwrap_or_else(PoisonError::into_inner).push(last);
         self.told.set();
     }
 }
@@ -141,7 +162,8 @@ impl Berth {
             watch: watch.clone(),
             pause: machine.signal(passive, "a moment"),
             told: machine.signal(passive, "the provider's deferred call"),
-            interrupts: AtomicU32::new(0),
+            isr: Mutex::default(),
+            dpc: Mutex::default(),
             errors: AtomicU32::new(0),
             freed: AtomicBool::new(false),
         });
@@ -149,7 +171,7 @@ impl Berth {
         let parameters = ChannelParameters {
             completion: word,
             priority: 0,
-            cpus: 1,
+            cpus: 2,
         };
         let allocated = provider.allocate_channel(passive.into(), parameters, interface.clone());
         let channel = match allocated {
@@ -339,7 +361,8 @@ impl Berth {
             }
             let late = self.machine.now().0 - begin > LONG.as_nanos() as u64;
             let halted = look == Look::PollUntilHalted && word.status() == TransferStatus::HALTED;
-            if late || halted || self.machine.is_over() {
+            let claimed = look == Look::PollUntilClaimed && self.is_claimed();
+            if late || halted || claimed || self.machine.is_over() {
                 return false;
             }
             polls += 1;
@@ -353,6 +376,28 @@ impl Berth {
                 return self.word().descriptor() == wanted;
             }
         }
+    }
+
+    /// Waits until the provider has told of `slot` in its interrupt handler and in its deferred call.
+    pub(super) fn wait_until_told(&self, passive: &Passive, slot: usize) -> bool {
+        let descriptor = self.descriptor(slot).start();
+        while !self.interface.was_told(descriptor) {
+            if self.interface.told.wait_for(passive, LONG) != Waited::Signalled {
+                return self.interface.was_told(descriptor);
+            }
+            self.interface.told.clear();
+        }
+        true
+    }
+
+    /// Lets time pass that is longer than any stall that ends.
+    pub(super) fn leap(&self, passive: &Passive) {
+        let _ = self.interface.pause.wait_for(passive, LONG);
+    }
+
+    /// Whether driver or intruder has done what the scenario does once.
+    pub(super) fn is_claimed(&self) -> bool {
+        self.claimed.load(Ordering::Relaxed)
     }
 
     /// Takes all data and descriptors back, and looks whether each destination is what `complete` says.

@@ -83,9 +83,13 @@ fn chain(berth: &Arc<Berth>, passive: &mut Passive) {
     }) {
         let there = berth.wait_for(passive, 3, Look::Interrupt);
         berth.require(there, "SEED-003-12", || {
-            "the chain ended without its last word and interrupt".into()
+            "the chain ended without its last word".into()
         });
         berth.require_word(3, TransferStatus::IDLE, "NETDMA-082");
+        let told = berth.wait_until_told(passive, 3);
+        berth.require(told, "SEED-003-14", || {
+            "NetDmaIsr and NetDmaInterruptDpc were never told of the last descriptor".into()
+        });
     }
     berth.close((&*passive).into());
 }
@@ -219,24 +223,31 @@ fn suspend(berth: &Arc<Berth>, passive: &mut Passive) {
     if !berth.start((&*passive).into(), 0..4) {
         return berth.close((&*passive).into());
     }
-    let striker = Arc::clone(berth);
-    berth
-        .machine
-        .arm(move |dispatch: &Dispatch| hold_and_go_on(&striker, dispatch));
-    if !berth.machine.struck() {
-        berth
-            .machine
-            .raise(passive, |dispatch| hold_and_go_on(berth, dispatch));
-    }
+    act_once(berth, passive, 3, hold_and_go_on);
     let there = berth.wait_for(passive, 3, Look::Poll);
     berth.require(there, "NETDMA-091", || "the resumed chain never ended".into());
     berth.close((&*passive).into());
 }
 
-fn hold_and_go_on(berth: &Berth, dispatch: &Dispatch) {
-    if !berth.claim() {
-        return;
+/// Lets the intruder act wherever it strikes while the chain runs up to `slot`; if it does not, the driver acts then.
+fn act_once(berth: &Arc<Berth>, passive: &mut Passive, slot: usize, act: fn(&Berth, &Dispatch)) {
+    let acted = Arc::new(berth.machine.signal(passive, "the intruder"));
+    let (striker, done) = (Arc::clone(berth), Arc::clone(&acted));
+    berth.machine.arm(move |dispatch: &Dispatch| {
+        if striker.claim() {
+            act(&striker, dispatch);
+            done.set();
+        }
+    });
+    berth.wait_for(passive, slot, Look::PollUntilClaimed);
+    if berth.claim() {
+        berth.machine.raise(passive, |dispatch| act(berth, dispatch));
+    } else {
+        let _ = acted.wait_for(passive, LONG);
     }
+}
+
+fn hold_and_go_on(berth: &Berth, dispatch: &Dispatch) {
     let Some(last) = berth.suspend(dispatch.into()) else {
         berth.require(false, "NETDMA-090", || {
             "a started channel could not be suspended".into()
@@ -262,25 +273,13 @@ fn restart(berth: &Arc<Berth>, passive: &mut Passive) {
     if !berth.start((&*passive).into(), 0..4) {
         return berth.close((&*passive).into());
     }
-    let striker = Arc::clone(berth);
-    berth
-        .machine
-        .arm(move |dispatch: &Dispatch| start_over(&striker, dispatch));
-    (0..4).for_each(|_| berth.machine.relax());
-    if !berth.machine.struck() {
-        berth
-            .machine
-            .raise(passive, |dispatch| start_over(berth, dispatch));
-    }
+    act_once(berth, passive, 3, start_over);
     let there = berth.wait_for(passive, 6, Look::Poll);
     berth.require(there, "NETDMA-077", || "the new chain never ended".into());
     berth.close((&*passive).into());
 }
 
 fn start_over(berth: &Berth, dispatch: &Dispatch) {
-    if !berth.claim() {
-        return;
-    }
     berth.watch.lock().restarted = true;
     berth.prepare(4..7, |_| STATUS);
     let started = berth.start(dispatch.into(), 4..7);
@@ -341,14 +340,49 @@ fn stall(berth: &Arc<Berth>, passive: &mut Passive) {
     if !berth.start((&*passive).into(), 0..4) {
         return berth.close((&*passive).into());
     }
-    let ended = berth.wait_for(passive, 3, Look::Poll);
-    let for_ever = matches!(berth.machine.fault(), Some(Fault::Stall { micros: u32::MAX, .. }));
-    berth.require(ended || for_ever, "SEED-003-8", || {
-        "the chain never ended, though the engine goes on".into()
-    });
-    if !for_ever {
-        return berth.close((&*passive).into());
+    match berth.machine.fault() {
+        Some(Fault::Stall { micros: u32::MAX, .. }) => stalled_for_ever(berth, passive),
+        Some(Fault::Stall {
+            micros: LONG_STALL, ..
+        }) => stalled_for_long(berth, passive),
+        _ => {
+            let ended = berth.wait_for(passive, 3, Look::Poll);
+            berth.require(ended, "SEED-003-8", || {
+                "the chain never ended, though the engine goes on".into()
+            });
+            berth.close((&*passive).into());
+        }
     }
+}
+
+/// How long an engine stands still that nobody has the patience for, in microseconds.
+const LONG_STALL: u32 = 5_000;
+
+/// An abort that comes while the engine stands still. If it claims success the engine is quiet, and moves nothing when
+/// it wakes up; if it does not, the chain goes on.
+fn stalled_for_long(berth: &Arc<Berth>, passive: &mut Passive) {
+    (0..40).for_each(|_| berth.machine.relax());
+    let can = berth.characteristics.handlers.contains(Handlers::ABORT);
+    let aborted = can && berth.abort((&*passive).into());
+    let ended = berth.wait_for(
+        passive,
+        3,
+        if aborted {
+            Look::PollUntilHalted
+        } else {
+            Look::Poll
+        },
+    );
+    // Longer than the engine stands still: the oracle sees whether it moves anything when it wakes up.
+    berth.leap(passive);
+    berth.require(aborted || ended, "SEED-003-8", || {
+        "the abort did not succeed, and the chain never ended".into()
+    });
+    berth.close((&*passive).into());
+}
+
+fn stalled_for_ever(berth: &Arc<Berth>, passive: &mut Passive) {
+    let ended = berth.wait_for(passive, 3, Look::Poll);
     if !ended && berth.characteristics.handlers.contains(Handlers::ABORT) {
         berth.abort((&*passive).into());
     }

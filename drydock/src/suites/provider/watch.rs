@@ -153,6 +153,14 @@ impl Watch {
         None
     }
 
+    /// Whether the newest submission of a descriptor has moved all of its data.
+    pub(super) fn is_complete(&self, descriptor: BusAddress) -> bool {
+        self.index_of(descriptor).is_some_and(|index| {
+            let expect = &self.chain[index];
+            !expect.moves() || expect.written >= expect.destination.len()
+        })
+    }
+
     pub(super) fn data_is_there(&self, index: usize, memory: &dyn crate::machine::Bytes) -> bool {
         let expect = &self.chain[index];
         !expect.moves() || memory.at(expect.source) == memory.at(expect.destination)
