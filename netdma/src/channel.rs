@@ -100,6 +100,9 @@ impl<M: Machine> Channel<M> {
 
     /// Copies `len` bytes, and says so as `completion` asks. From here until the outcome both buffers belong to
     /// the engine.
+    ///
+    /// For a copy that did not complete, the outcome's residue is its whole length: an upper bound, since an engine
+    /// does not tell which bytes it moved before it stopped. The destination may hold any part of them.
     pub fn copy(
         &self,
         level: AtMostDispatch<'_>,
@@ -147,6 +150,9 @@ impl<M: Machine> Channel<M> {
     /// Ends everything that is pending: what the engine has done is completed, the rest is cancelled. If the
     /// provider does not succeed nothing ends, and the memory stays with the engine.
     ///
+    /// A copy that was cut in the middle is cancelled with its whole length as the residue: which of its bytes were
+    /// moved is not known.
+    ///
     /// Where the provider has no abort, its reset serves (AMB-12).
     pub fn abort(&self, level: AtMostDispatch<'_>) -> Result<(), Unsuccessful> {
         let handlers = self.characteristics.handlers;
@@ -180,6 +186,8 @@ impl<M: Machine> Channel<M> {
     }
 
     /// Delivers the outcome of an operation, once. `None` if it has none yet or it was taken before.
+    ///
+    /// The residue is nothing or the whole copy; see [`Channel::copy`].
     pub fn take(&self, handle: OperationHandle) -> Option<Outcome> {
         match self.interface.ring(|ring| ring.take(handle)) {
             Taken::Outcome(outcome) => Some(outcome),

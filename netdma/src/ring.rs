@@ -234,6 +234,7 @@ impl<M: Machine> Ring<M> {
 
     fn end_with(&mut self, verdict: Verdict) {
         let tail = self.tail;
+        // No engine tells how many bytes of it were moved, so none is counted on.
         let residue = match &self.slot(tail).place {
             Place::Pending(_, request) => request.destination.len(),
             _ => 0,

@@ -85,7 +85,8 @@ impl<M: Machine> CpuChannel<M> {
         Err(Unsuccessful)
     }
 
-    /// Waits, for a bounded time, until nobody works for the channel or is inside its user's code.
+    /// Waits, for a bounded time, until nobody works for the channel or is inside its user's code. If somebody
+    /// still does by then, the user must hear that its memory and its routines are not its own yet.
     fn wait_for_quiet(&self) {
         let machine = &self.worker.machine;
         let caller = (machine.level() == Irql::DISPATCH).then(|| machine.cpu());
@@ -96,6 +97,8 @@ impl<M: Machine> CpuChannel<M> {
             }
             machine.relax();
         }
+        let status = Unsuccessful.status();
+        machine.emit(Event::Misuse("ProviderFreeDmaChannel", Rule("RACE-8"), status));
     }
 }
 

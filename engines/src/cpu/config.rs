@@ -15,7 +15,9 @@ pub struct Config {
     pub version: Version,
     /// Where its workers run and its interrupts arrive.
     pub cpu: Cpu,
-    /// How many bytes it copies between two looks at the channel's command word.
+    /// How many bytes it copies between two looks at the channel's command word. This is as long as an abort waits
+    /// for a copy that is under way, so it must be well below the maximum transfer size: by default it is 16 KiB,
+    /// a few microseconds of copying, beside which a look costs nothing.
     pub piece: u64,
     /// How many descriptors it does in one deferred call before it lets others go first.
     pub budget: u32,
@@ -30,7 +32,7 @@ impl Default for Config {
             channels: 1,
             version: Version::V1_1,
             cpu: Cpu(0),
-            piece: u64::from(MAXIMUM_TRANSFER_SIZE),
+            piece: 16 << 10,
             budget: 64,
             patience: 100_000,
         }

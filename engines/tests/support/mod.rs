@@ -1,6 +1,8 @@
 //! What the tests of the CPU engine share.
 #![allow(dead_code, reason = "each test file uses its own part of this")]
 
+pub(crate) mod hooked;
+
 use longshore_core::machine::{Cpu, Machine as _};
 use longshore_core::{Device, Dispatch, Passive};
 use longshore_engines::cpu::{Config, CpuEngine};
