@@ -124,6 +124,12 @@ fn help_has_examples_and_hides_what_is_not_for_people() {
         assert!(ran.out.contains("Examples:\n  longshore "), "{}", ran.out);
         assert!(!ran.out.contains("worker "), "{}", ran.out);
     }
+    let check = longshore(&["check", "--help"]);
+    assert!(
+        check.out.contains("in hexadecimal (s1f is seed 31)"),
+        "{}",
+        check.out
+    );
     let version = longshore(&["--version"]);
     assert_eq!(
         (version.code, version.out.as_str()),
