@@ -1,7 +1,7 @@
 //! Holds the rules ledger against the tests.
 
 use crate::citations::{self, Citation};
-use crate::links;
+use crate::{links, seeds};
 use longshore_drydock::rules::{Entry, FAMILIES, Held, parse};
 use std::path::Path;
 use std::process::ExitCode;
@@ -53,7 +53,7 @@ pub(crate) fn check(root: &Path) -> ExitCode {
             stray.line
         ));
     }
-    wrong.extend(seeds_missing_from_the_page(root));
+    wrong.extend(seeds::wrong(root, &citations));
     wrong.extend(links::dead(root));
     for line in &wrong {
         eprintln!("xtask rules: {line}");
@@ -129,19 +129,6 @@ fn claim_error(root: &Path, entry: &Entry<'_>, citations: &[Citation]) -> Option
         }
         _ => None,
     }
-}
-
-/// The page of the five documents must speak of every rule that comes from them.
-fn seeds_missing_from_the_page(root: &Path) -> Vec<String> {
-    let page = std::fs::read_to_string(root.join("docs/seeds.md")).unwrap_or_default();
-    let (_, text) = FAMILIES[0];
-    let entries = parse(text).unwrap_or_default();
-    let missing = entries
-        .iter()
-        .filter(|entry| !page.contains(&format!("{} ", entry.number)));
-    missing
-        .map(|entry| format!("docs/seeds.md does not speak of {}", entry.number))
-        .collect()
 }
 
 fn place(root: &Path, citation: &Citation) -> String {
