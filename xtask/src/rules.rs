@@ -3,12 +3,14 @@
 use crate::citations::{self, Citation};
 use crate::{links, seeds};
 use longshore_drydock::rules::{Entry, FAMILIES, Held, parse};
+use std::io::{self, Write};
 use std::path::Path;
 use std::process::ExitCode;
 
 /// Counts, lists and checks; prints what is wrong.
 pub(crate) fn check(root: &Path) -> ExitCode {
     let (citations, strays) = citations::find(root);
+    let mut said: Vec<String> = Vec::new();
     let mut wrong: Vec<String> = Vec::new();
     let mut open: Vec<String> = Vec::new();
     let mut known: Vec<String> = Vec::new();
@@ -16,7 +18,7 @@ pub(crate) fn check(root: &Path) -> ExitCode {
         match std::fs::read_to_string(path(root, family)) {
             Ok(text) => match parse(&text) {
                 Ok(entries) => {
-                    println!("{}", count(family, &entries));
+                    said.push(count(family, &entries));
                     wrong.extend(
                         entries
                             .iter()
@@ -30,7 +32,7 @@ pub(crate) fn check(root: &Path) -> ExitCode {
             Err(error) => wrong.push(format!("{family}: {error}")),
         }
     }
-    println!("\nopen: {}", wrap(&open));
+    said.push(format!("\nopen: {}", wrap(&open)));
     for citation in citations
         .iter()
         .filter(|citation| !known.contains(&citation.number))
@@ -55,8 +57,12 @@ pub(crate) fn check(root: &Path) -> ExitCode {
     }
     wrong.extend(seeds::wrong(root, &citations));
     wrong.extend(links::dead(root));
+    if let Err(error) = print(&said, &mut io::stdout().lock()) {
+        wrong.push(format!("standard output cannot be written: {error}"));
+    }
     for line in &wrong {
-        eprintln!("xtask rules: {line}");
+        // If it cannot be told, the exit code still says that something is wrong.
+        let _ = writeln!(io::stderr(), "xtask rules: {line}");
     }
     if wrong.is_empty() {
         ExitCode::SUCCESS
@@ -65,8 +71,17 @@ pub(crate) fn check(root: &Path) -> ExitCode {
     }
 }
 
+/// Prints lines. A reader who has gone away, as `head` does, is no error.
+fn print(lines: &[String], out: &mut impl Write) -> io::Result<()> {
+    let printed = lines.iter().try_for_each(|line| writeln!(out, "{line}"));
+    match printed.and_then(|()| out.flush()) {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        result => result,
+    }
+}
+
 /// Turns `open` into `test` where a test cites the rule.
-pub(crate) fn update(root: &Path) -> std::io::Result<()> {
+pub(crate) fn update(root: &Path) -> io::Result<()> {
     let (citations, _) = citations::find(root);
     for (family, _) in FAMILIES {
         let path = path(root, family);
@@ -145,4 +160,31 @@ fn wrap(numbers: &[String]) -> String {
         .map(|line| line.join(", "))
         .collect::<Vec<_>>()
         .join(",\n  ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Closed(io::ErrorKind);
+
+    impl Write for Closed {
+        fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+            Err(self.0.into())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_reader_who_goes_away_is_no_error() {
+        let lines = ["a".to_owned(), "b".to_owned()];
+        assert!(print(&lines, &mut Closed(io::ErrorKind::BrokenPipe)).is_ok());
+        assert!(print(&lines, &mut Closed(io::ErrorKind::StorageFull)).is_err());
+        let mut out = Vec::new();
+        print(&lines, &mut out).unwrap();
+        assert_eq!(out, b"a\nb\n");
+    }
 }
