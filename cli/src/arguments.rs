@@ -63,7 +63,9 @@ pub(crate) struct Demo {
 /// Last, implementations that are broken on purpose show that the checker would notice.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Each finding ends with a replay code. It names one run exactly, so the run can be seen again.
+    after_help = "Each finding ends with a replay code. It names one run exactly, so the run can be seen again:
+VERSION:TARGET/SCENARIO:SCHEDULE, then @POINT where the intruder acts, and !FAULT. The schedule is `straight`,
+or `s` and the seed of a random walk in hexadecimal (s1f is seed 31); all other numbers are decimal.
 
 Examples:
   longshore check                                    everything that is built in

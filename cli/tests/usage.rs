@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use support::longshore;
 
 /// The arguments, and what the line must say.
-const BAD: [(&[&str], &[&str]); 11] = [
+const BAD: [(&[&str], &[&str]); 15] = [
     (&["demo", "005"], &["\"005\"", "000, 001, 002, 003, 004"]),
     (&["check", "cpu-3.x"], &["\"cpu-3.x\"", "cpu-1.x, cpu-2.x"]),
     (
@@ -28,6 +28,38 @@ const BAD: [(&[&str], &[&str]); 11] = [
     (
         &["check", "--replay", "1:cpu-1.x/dance:straight"],
         &["\"dance\"", "chain, poll"],
+    ),
+    (
+        &["check", "--replay", "1:abort-finishes/abort:straight@9999"],
+        &[
+            "the intruder never acted: this run has only ",
+            " points where it could",
+        ],
+    ),
+    (
+        &["check", "--replay", "1:cpu-1.x/abort:straight@4!bus-error@999999"],
+        &[
+            "the bus error never came: this run has only ",
+            " bytes where it could",
+        ],
+    ),
+    (
+        &["check", "--replay", "1:cpu-1.x/abort:straight!stall@999999+5"],
+        &[
+            "the engine never stood still: this run has only ",
+            " points where it could",
+        ],
+    ),
+    (
+        &[
+            "check",
+            "--replay",
+            "1:cpu-1.x/abort:straight!early-interrupt@999999",
+        ],
+        &[
+            "the early interrupt never came: this run has only ",
+            " points where it could",
+        ],
     ),
     (
         &["check", "--json", "/nonexistent/report.json"],
@@ -92,6 +124,12 @@ fn help_has_examples_and_hides_what_is_not_for_people() {
         assert!(ran.out.contains("Examples:\n  longshore "), "{}", ran.out);
         assert!(!ran.out.contains("worker "), "{}", ran.out);
     }
+    let check = longshore(&["check", "--help"]);
+    assert!(
+        check.out.contains("in hexadecimal (s1f is seed 31)"),
+        "{}",
+        check.out
+    );
     let version = longshore(&["--version"]);
     assert_eq!(
         (version.code, version.out.as_str()),

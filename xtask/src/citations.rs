@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 pub(crate) struct Citation {
     /// The number it cites.
     pub(crate) number: String,
+    /// The function below it. Empty if there is none.
+    pub(crate) test: String,
     /// Where.
     pub(crate) file: PathBuf,
     /// The line of the citation, counted from 1.
@@ -58,15 +60,30 @@ fn read(file: &Path, text: &str, citations: &mut Vec<Citation>, strays: &mut Vec
             list.push(' ');
             list.push_str(next);
         }
+        let test = name_below(&lines[index + 1..]);
         for number in list.trim_end_matches('.').split(',').map(str::trim) {
             let number = number.trim_end_matches('.').to_owned();
             citations.push(Citation {
                 number,
+                test: test.clone(),
                 file: file.to_path_buf(),
                 line: index + 1,
             });
         }
     }
+}
+
+/// The name of the function that stands behind the rest of a doc comment and attributes.
+fn name_below(lines: &[&str]) -> String {
+    let code = lines.iter().find(|line| {
+        let above = line.starts_with("///") || line.starts_with("#[") || line.starts_with("#![");
+        !above && **line != "proptest! {" && !line.is_empty()
+    });
+    let name = code
+        .and_then(|line| line.split_once("fn "))
+        .map_or("", |(_, name)| name);
+    let end = name.find(|c: char| c != '_' && !c.is_alphanumeric());
+    name[..end.unwrap_or(name.len())].to_owned()
 }
 
 /// Whether the lines begin with the rest of a doc comment and attributes, one of which makes a test.
@@ -101,6 +118,18 @@ mod tests {
             numbers(text),
             (vec!["A-01".into(), "R2".into(), "WDM-158".into()], 0)
         );
+    }
+
+    #[test]
+    fn a_citation_knows_its_test() {
+        let (mut citations, mut strays) = (Vec::new(), Vec::new());
+        let text = "/// Proves: R1,\n/// R2.\n#[test]\nfn one() {}\n\n/// Proves: R3.\n#[test]\nfn two() {}";
+        read(Path::new("x.rs"), text, &mut citations, &mut strays);
+        let told: Vec<_> = citations
+            .iter()
+            .map(|c| (c.number.as_str(), c.test.as_str()))
+            .collect();
+        assert_eq!(told, [("R1", "one"), ("R2", "one"), ("R3", "two")]);
     }
 
     #[test]

@@ -46,11 +46,35 @@ fn why_dead(folder: &Path, words: &str, target: &str, names: bool) -> Option<Str
     let text = std::fs::read_to_string(&path)
         .ok()
         .filter(|_| target.ends_with(".rs"))?;
-    (!text.contains(name)).then(|| format!("{target} does not contain {name}"))
+    (!has_item(&text, name)).then(|| format!("{target} has no item {name}"))
+}
+
+/// Whether code has an item of this name. What a comment or a text says of it does not count.
+fn has_item(text: &str, name: &str) -> bool {
+    const KINDS: [&str; 7] = ["fn", "struct", "enum", "trait", "type", "const", "mod"];
+    text.lines().any(|line| {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        // `const` may also stand before `fn`, so each kind at the head of the line is looked at.
+        words
+            .windows(2)
+            .take_while(|pair| KINDS.contains(&pair[0]) || is_qualifier(pair[0]))
+            .any(|pair| KINDS.contains(&pair[0]) && is_named(pair[1], name))
+    })
+}
+
+/// Whether the word may stand before the kind of an item.
+fn is_qualifier(word: &str) -> bool {
+    ["pub", "unsafe", "async"].contains(&word) || word.starts_with("pub(")
+}
+
+/// Whether a name ends where this one ends: `step(state:` is named `step`, and `step_by(` is not.
+fn is_named(word: &str, name: &str) -> bool {
+    let rest = word.strip_prefix(name);
+    rest.is_some_and(|rest| !rest.starts_with(|c: char| c == '_' || c.is_alphanumeric()))
 }
 
 /// The links of a line: their words and their targets.
-fn links(line: &str) -> impl Iterator<Item = (&str, &str)> {
+pub(crate) fn links(line: &str) -> impl Iterator<Item = (&str, &str)> {
     line.match_indices("](").filter_map(|(at, _)| {
         let words = &line[line[..at].rfind('[')? + 1..at];
         let rest = &line[at + 2..];
@@ -69,6 +93,29 @@ mod tests {
             links(line).collect::<Vec<_>>(),
             [("`a`", "x.rs"), ("b c", "docs/y.md#part")]
         );
+    }
+
+    #[test]
+    fn only_an_item_of_exactly_that_name_counts() {
+        for line in [
+            "fn x() {",
+            "    pub(crate) const fn x<T>(",
+            "pub struct x;",
+            "const x: u8 = 0;",
+            "pub mod x;",
+        ] {
+            assert!(has_item(line, "x"), "{line}");
+        }
+        for line in [
+            "fn x_y() {",
+            "fn y() { x() }",
+            "// fn x()",
+            "/// type x = u8;",
+            "call(\"fn x()\")",
+            "let x = 1;",
+        ] {
+            assert!(!has_item(line, "x"), "{line}");
+        }
     }
 
     #[test]

@@ -3,6 +3,7 @@
 mod citations;
 mod links;
 mod rules;
+mod seeds;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;

@@ -1,14 +1,16 @@
 //! Holds the rules ledger against the tests.
 
 use crate::citations::{self, Citation};
-use crate::links;
+use crate::{links, seeds};
 use longshore_drydock::rules::{Entry, FAMILIES, Held, parse};
+use std::io::{self, Write};
 use std::path::Path;
 use std::process::ExitCode;
 
 /// Counts, lists and checks; prints what is wrong.
 pub(crate) fn check(root: &Path) -> ExitCode {
     let (citations, strays) = citations::find(root);
+    let mut said: Vec<String> = Vec::new();
     let mut wrong: Vec<String> = Vec::new();
     let mut open: Vec<String> = Vec::new();
     let mut known: Vec<String> = Vec::new();
@@ -16,7 +18,7 @@ pub(crate) fn check(root: &Path) -> ExitCode {
         match std::fs::read_to_string(path(root, family)) {
             Ok(text) => match parse(&text) {
                 Ok(entries) => {
-                    println!("{}", count(family, &entries));
+                    said.push(count(family, &entries));
                     wrong.extend(
                         entries
                             .iter()
@@ -30,7 +32,7 @@ pub(crate) fn check(root: &Path) -> ExitCode {
             Err(error) => wrong.push(format!("{family}: {error}")),
         }
     }
-    println!("\nopen: {}", wrap(&open));
+    said.push(format!("\nopen: {}", wrap(&open)));
     for citation in citations
         .iter()
         .filter(|citation| !known.contains(&citation.number))
@@ -53,10 +55,14 @@ pub(crate) fn check(root: &Path) -> ExitCode {
             stray.line
         ));
     }
-    wrong.extend(seeds_missing_from_the_page(root));
+    wrong.extend(seeds::wrong(root, &citations));
     wrong.extend(links::dead(root));
+    if let Err(error) = print(&said, &mut io::stdout().lock()) {
+        wrong.push(format!("standard output cannot be written: {error}"));
+    }
     for line in &wrong {
-        eprintln!("xtask rules: {line}");
+        // If it cannot be told, the exit code still says that something is wrong.
+        let _ = writeln!(io::stderr(), "xtask rules: {line}");
     }
     if wrong.is_empty() {
         ExitCode::SUCCESS
@@ -65,8 +71,17 @@ pub(crate) fn check(root: &Path) -> ExitCode {
     }
 }
 
+/// Prints lines. A reader who has gone away, as `head` does, is no error.
+fn print(lines: &[String], out: &mut impl Write) -> io::Result<()> {
+    let printed = lines.iter().try_for_each(|line| writeln!(out, "{line}"));
+    match printed.and_then(|()| out.flush()) {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        result => result,
+    }
+}
+
 /// Turns `open` into `test` where a test cites the rule.
-pub(crate) fn update(root: &Path) -> std::io::Result<()> {
+pub(crate) fn update(root: &Path) -> io::Result<()> {
     let (citations, _) = citations::find(root);
     for (family, _) in FAMILIES {
         let path = path(root, family);
@@ -131,19 +146,6 @@ fn claim_error(root: &Path, entry: &Entry<'_>, citations: &[Citation]) -> Option
     }
 }
 
-/// The page of the five documents must speak of every rule that comes from them.
-fn seeds_missing_from_the_page(root: &Path) -> Vec<String> {
-    let page = std::fs::read_to_string(root.join("docs/seeds.md")).unwrap_or_default();
-    let (_, text) = FAMILIES[0];
-    let entries = parse(text).unwrap_or_default();
-    let missing = entries
-        .iter()
-        .filter(|entry| !page.contains(&format!("{} ", entry.number)));
-    missing
-        .map(|entry| format!("docs/seeds.md does not speak of {}", entry.number))
-        .collect()
-}
-
 fn place(root: &Path, citation: &Citation) -> String {
     let file = citation.file.strip_prefix(root).unwrap_or(&citation.file);
     format!("{}:{}", file.display(), citation.line)
@@ -158,4 +160,31 @@ fn wrap(numbers: &[String]) -> String {
         .map(|line| line.join(", "))
         .collect::<Vec<_>>()
         .join(",\n  ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Closed(io::ErrorKind);
+
+    impl Write for Closed {
+        fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+            Err(self.0.into())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_reader_who_goes_away_is_no_error() {
+        let lines = ["a".to_owned(), "b".to_owned()];
+        assert!(print(&lines, &mut Closed(io::ErrorKind::BrokenPipe)).is_ok());
+        assert!(print(&lines, &mut Closed(io::ErrorKind::StorageFull)).is_err());
+        let mut out = Vec::new();
+        print(&lines, &mut out).unwrap();
+        assert_eq!(out, b"a\nb\n");
+    }
 }

@@ -109,6 +109,8 @@ pub(crate) struct Again {
     pub(crate) trace: Vec<String>,
     /// What was wrong.
     pub(crate) report: TargetReport,
+    /// What the code names that never came, because the run was over before.
+    pub(crate) missed: Option<String>,
 }
 
 impl From<&Violation> for Finding {

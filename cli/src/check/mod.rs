@@ -181,6 +181,10 @@ fn replay(code: &str, strict: bool, console: &mut Console) -> Result<Verdict, Fa
     let code = known(code)?;
     let mut report = match Job::again(&code).run(&|_| {}) {
         Ended::Again(again) => {
+            // A finding before that place is what a check prints with the same code, and stays one.
+            if let (Some(missed), None) = (&again.missed, again.report.findings().next()) {
+                return Err(Failure::new(format!("{code}: {missed}")));
+            }
             for step in &again.trace {
                 console.line(step)?;
             }

@@ -9,7 +9,7 @@ use crate::arguments::Worker;
 use crate::console::{Failure, Verdict};
 use crate::{pages, targets};
 use longshore_drydock::replay::ReplayCode;
-use longshore_drydock::{Effort, Scenario, Target};
+use longshore_drydock::{Effort, Fault, Plan, Run, Scenario, Target};
 use serde::{Deserialize, Serialize};
 use std::fs::File;
 use std::io::{self, Write};
@@ -80,7 +80,29 @@ fn run_again(code: &str) -> Result<(), Failure> {
     send(&Message::Again(Again {
         trace: run.trace.iter().map(ToString::to_string).collect(),
         report: TargetReport::from(&report),
+        missed: missed(&code.plan, &run),
     }))
+}
+
+/// What a plan names that never came: its place lies behind the end of the run.
+fn missed(plan: &Plan, run: &Run) -> Option<String> {
+    let (points, bytes) = (run.armed_points, run.device_bytes);
+    let never = |what| {
+        Some(format!(
+            "{what}: this run has only {points} points where it could"
+        ))
+    };
+    if plan.strike.is_some() && !run.struck {
+        return never("the intruder never acted");
+    }
+    match plan.fault? {
+        Fault::BusError(byte) if byte >= bytes => Some(format!(
+            "the bus error never came: this run has only {bytes} bytes where it could"
+        )),
+        Fault::Stall { at, .. } if at >= points => never("the engine never stood still"),
+        Fault::InterruptEarly(at) if at >= points => never("the early interrupt never came"),
+        _ => None,
+    }
 }
 
 fn check(name: &str, seeds: u64) -> Result<(), Failure> {
