@@ -185,6 +185,9 @@ fn what_is_broken_on_purpose_and_not_caught_is_told() {
     );
     let [_, _, violations] = totals(ran.last());
     assert_eq!(violations, 0);
+    // So that the last line does not read as clean.
+    let before = ran.lines().into_iter().rev().nth(1);
+    assert_eq!(before, Some("failed: abort-finishes was not caught"));
 }
 
 #[test]
