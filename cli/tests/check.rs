@@ -191,6 +191,13 @@ fn what_is_broken_on_purpose_and_not_caught_is_told() {
 }
 
 #[test]
+fn a_silent_worker_does_not_outlive_its_parent() {
+    // Nothing that runs this test is process 0, so for this worker its parent is gone from the start.
+    let ran = with_accident("hang:cpu-2.x", &["worker", "--parent", "0", "--", "cpu-2.x"]);
+    assert_eq!((ran.code, ran.err.as_str()), (Some(2), ""), "{ran:?}");
+}
+
+#[test]
 fn a_reader_who_goes_away_does_not_change_the_verdict() {
     let mut child = command(&["check", "no-halted-word", "--seeds", "1"])
         .stdout(Stdio::piped())
