@@ -133,6 +133,10 @@ pub(crate) struct Worker {
     #[arg(long)]
     pub(crate) replay: bool,
 
+    /// End when this process is the parent no more
+    #[arg(long, value_name = "ID")]
+    pub(crate) parent: Option<u32>,
+
     /// How many random walks each scenario gets
     #[arg(long, value_name = "N", default_value_t = DEFAULT_SEEDS)]
     pub(crate) seeds: u64,

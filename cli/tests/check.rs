@@ -185,6 +185,16 @@ fn what_is_broken_on_purpose_and_not_caught_is_told() {
     );
     let [_, _, violations] = totals(ran.last());
     assert_eq!(violations, 0);
+    // So that the last line does not read as clean.
+    let before = ran.lines().into_iter().rev().nth(1);
+    assert_eq!(before, Some("failed: abort-finishes was not caught"));
+}
+
+#[test]
+fn a_silent_worker_does_not_outlive_its_parent() {
+    // Nothing that runs this test is process 0, so for this worker its parent is gone from the start.
+    let ran = with_accident("hang:cpu-2.x", &["worker", "--parent", "0", "--", "cpu-2.x"]);
+    assert_eq!((ran.code, ran.err.as_str()), (Some(2), ""), "{ran:?}");
 }
 
 #[test]

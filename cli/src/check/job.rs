@@ -68,7 +68,8 @@ impl Job {
 
     fn new(subject: &str, options: &[&str]) -> Self {
         // The subject comes last, behind a mark that keeps it from being read as an option.
-        let arguments = [&["worker"], options, &["--", subject]].concat();
+        let parent = std::process::id().to_string();
+        let arguments = [&["worker", "--parent", &parent], options, &["--", subject]].concat();
         Self {
             subject: subject.to_owned(),
             arguments: arguments.into_iter().map(str::to_owned).collect(),

@@ -220,8 +220,47 @@ impl Document {
 
     /// Whether everything is as it must be.
     pub(crate) fn is_clean(&self) -> bool {
-        self.totals.violations == 0
-            && self.totals.caught == self.totals.broken
-            && self.pages.iter().all(|page| page.ok)
+        self.totals.violations == 0 && self.failures().is_empty()
+    }
+
+    /// What is not as it must be although it is no violation of a target.
+    pub(crate) fn failures(&self) -> Vec<String> {
+        let pages = self.pages.iter().filter(|page| !page.ok);
+        let pages = pages.map(|page| format!("page {} is not as it says", page.number));
+        let missed = self.broken.iter().filter(|broken| !broken.caught);
+        let missed = missed.map(|broken| format!("{} was not caught", broken.name));
+        pages.chain(missed).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_page_that_failed_and_a_flaw_that_was_missed_are_failures() {
+        let page = |number: &str, ok| PageReport {
+            number: number.to_owned(),
+            name: String::new(),
+            observed: String::new(),
+            ok,
+        };
+        let broken = |name: &str, caught| BrokenReport {
+            name: name.to_owned(),
+            flaw: String::new(),
+            caught,
+            rule: String::new(),
+            finding: None,
+            found: Vec::new(),
+        };
+        let clean = Document::new(vec![page("000", true)], vec![], vec![broken("a", true)]);
+        assert!(clean.is_clean() && clean.failures().is_empty());
+        let pages = vec![page("000", true), page("004", false)];
+        let failed = Document::new(pages, vec![], vec![broken("a", true), broken("b", false)]);
+        assert!(!failed.is_clean());
+        assert_eq!(
+            failed.failures(),
+            ["page 004 is not as it says", "b was not caught"]
+        );
     }
 }

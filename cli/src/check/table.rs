@@ -24,6 +24,11 @@ pub(super) fn print(document: &Document, console: &mut Console) -> Result<(), Fa
         document.totals.pairs
     ))?;
     gallery(&document.broken, console)?;
+    // The last line speaks of the targets only, and would read as clean.
+    let failures = document.failures();
+    if !failures.is_empty() {
+        console.line(format_args!("failed: {}", failures.join("; ")))?;
+    }
     let totals = &document.totals;
     console.line(format_args!(
         "{} targets, {} scenarios, {} violations",

@@ -15,8 +15,12 @@ use std::fs::File;
 use std::io::{self, Write};
 use std::os::fd::AsFd;
 use std::os::unix::fs::FileExt;
+use std::os::unix::process::parent_id;
+use std::process::exit;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread;
+use std::time::Duration;
 
 /// What a worker tells.
 #[derive(Debug, Serialize, Deserialize)]
@@ -38,8 +42,14 @@ const REHEARSAL: &str = "LONGSHORE_TEST_WORKER";
 /// In which run of a scenario a rehearsed accident happens.
 const ACCIDENT: u64 = 5;
 
+/// How often a worker looks whether its parent is still there.
+const LOOK_EVERY: Duration = Duration::from_millis(500);
+
 /// Does the job.
 pub(crate) fn run(wanted: &Worker) -> Result<Verdict, Failure> {
+    if let Some(parent) = wanted.parent {
+        thread::spawn(move || end_with(parent));
+    }
     if wanted.page {
         observe(&wanted.subject)
     } else if wanted.replay {
@@ -48,6 +58,15 @@ pub(crate) fn run(wanted: &Worker) -> Result<Verdict, Failure> {
         check(&wanted.subject, wanted.seeds)
     }?;
     Ok(Verdict::Clean)
+}
+
+/// Ends this process soon after its parent, also when it is silent and never finds its pipe closed: the watchdog that
+/// would end it is gone too. A process whose parent has died gets another one.
+fn end_with(parent: u32) {
+    while parent_id() == parent {
+        thread::sleep(LOOK_EVERY);
+    }
+    exit(2);
 }
 
 fn send(message: &Message) -> Result<(), Failure> {
@@ -115,7 +134,7 @@ fn check(name: &str, seeds: u64) -> Result<(), Failure> {
     let report = target.check(effort, &mut |scenarios| {
         if send(&Message::Scenarios(scenarios)).is_err() {
             // The parent is gone, and nobody is left to tell.
-            std::process::exit(2);
+            exit(2);
         }
     });
     send(&Message::Target(TargetReport::from(&report)))
@@ -171,7 +190,7 @@ impl Accident {
             Self::None => {}
             Self::Die => std::process::abort(),
             Self::Hang => loop {
-                std::thread::park();
+                thread::park();
             },
         }
     }
