@@ -1,23 +1,30 @@
 //! NetDMA's client side on a provider that lies and does not answer.
 
+#![allow(clippy::unwrap_used)] // the helpers of a test may panic as the test itself
+
 mod support;
 
-use longshore_core::AtMostDispatch;
 use longshore_core::completion::Outcome;
 use longshore_core::machine::{Cpu, Machine as _};
+use longshore_core::{AtMostDispatch, Passive};
 use longshore_hardware::{BusAddress, DmaMemory};
 use longshore_host::Machine;
 use longshore_netdma::provider::{AllocateError, AppendError, StartError, Unsuccessful};
 use longshore_netdma::{
-    Allocated, Channel, ChannelInterface, ChannelParameters, Characteristics, Completion, Handlers, Provider,
-    ProviderChannel, Version,
+    Allocated, Channel, ChannelInterface, ChannelParameters, Characteristics, Completion, Handlers,
+    NoOutcome, OperationHandle, Provider, ProviderChannel, Refused, Version,
 };
-use std::sync::{Arc, Mutex};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, Weak};
+use std::time::Duration;
+use support::hooked::{Hooked, Place};
 use support::*;
 
 /// Does nothing but remember what it was given.
 #[derive(Clone, Default)]
 struct Liar {
+    /// Whether it says that it appends.
+    appends: bool,
     first: Arc<Mutex<Option<BusAddress>>>,
     completion: Arc<Mutex<Option<BusAddress>>>,
     freed: Arc<Mutex<bool>>,
@@ -31,6 +38,26 @@ impl Liar {
             .expect("nobody panicked")
             .expect("it was allocated");
         machine.memory().store_u64(at, word).expect("it is there");
+    }
+}
+
+impl Liar {
+    /// One that takes everything, so that the test is its engine.
+    fn obedient() -> Self {
+        Self {
+            appends: true,
+            ..Self::default()
+        }
+    }
+
+    /// Says that the descriptor of this entry is done.
+    fn finish(&self, machine: &Machine, entry: u64) {
+        let ring = self
+            .first
+            .lock()
+            .expect("nobody panicked")
+            .expect("it was started");
+        self.write_word(machine, ring.raw() + entry * 64);
     }
 }
 
@@ -64,7 +91,11 @@ impl ProviderChannel for Liar {
         Ok(())
     }
     fn append(&self, _: AtMostDispatch<'_>, _: BusAddress, _: u32) -> Result<(), AppendError> {
-        Err(AppendError::Unsuccessful)
+        if self.appends {
+            Ok(())
+        } else {
+            Err(AppendError::Unsuccessful)
+        }
     }
     fn suspend(&self, _: AtMostDispatch<'_>) -> Result<BusAddress, Unsuccessful> {
         Err(Unsuccessful)
@@ -132,4 +163,97 @@ fn a_lying_word_ends_nothing_and_a_silent_engine_keeps_its_memory() {
             .iter()
             .all(|lease| !lease.range().contains(BusAddress::new(ring)))
     );
+}
+
+/// An operation of a ring of two, on a buffer that does not matter.
+fn copy<M: longshore_core::Machine>(
+    channel: &Channel<M>,
+    passive: &Passive,
+    buffer: BusAddress,
+) -> Result<OperationHandle, Refused> {
+    channel.copy(passive.into(), buffer, buffer, 64, Completion::INTERRUPT)
+}
+
+/// A handle names one operation, not whatever came to its place in the ring.
+#[test]
+fn an_old_handle_does_not_name_a_later_operation() {
+    let host = host();
+    let machine = host.machine();
+    let (liar, passive, buffer) = (Liar::obedient(), passive(machine), zeros(machine, 64));
+    let channel = Channel::open(&passive, machine, &liar, 2).unwrap();
+    let next = || copy(&channel, &passive, buffer.address()).unwrap();
+    let ended = |handle, entry| {
+        liar.finish(machine, entry);
+        channel.poll((&passive).into());
+        assert_eq!(channel.take(handle), Some(Outcome::COMPLETED));
+    };
+    let old = next();
+    ended(old, 0);
+    ended(next(), 1);
+    let later = next();
+    assert_eq!(
+        channel.wait(&passive, old, Duration::ZERO),
+        Err(NoOutcome::Unknown)
+    );
+    assert_eq!(
+        channel.wait(&passive, later, Duration::ZERO),
+        Err(NoOutcome::TimedOut)
+    );
+    liar.finish(machine, 0);
+    channel.poll((&passive).into());
+    assert_eq!(channel.take(old), None);
+    assert_eq!(channel.take(later), Some(Outcome::COMPLETED));
+}
+
+/// Proves: NETDMA-079.
+///
+/// The engine may read the link of the last completed descriptor again, and the word goes on naming it.
+#[test]
+fn the_last_completed_descriptor_is_not_used_while_one_is_pending() {
+    let host = host();
+    let machine = host.machine();
+    let (liar, passive, buffer) = (Liar::obedient(), passive(machine), zeros(machine, 64));
+    let channel = Channel::open(&passive, machine, &liar, 2).unwrap();
+    let first = copy(&channel, &passive, buffer.address()).unwrap();
+    let before_any = copy(&channel, &passive, buffer.address());
+    assert_eq!(before_any, Err(Refused::Full));
+    liar.finish(machine, 0);
+    channel.poll((&passive).into());
+    assert_eq!(channel.take(first), Some(Outcome::COMPLETED));
+    let second = copy(&channel, &passive, buffer.address()).unwrap();
+    assert_eq!(copy(&channel, &passive, buffer.address()), Err(Refused::Full));
+    liar.finish(machine, 1);
+    channel.poll((&passive).into());
+    assert_eq!(channel.take(second), Some(Outcome::COMPLETED));
+}
+
+/// An operation ends just as its signal is being cleared. Were the look before that, the wait would sleep through.
+#[test]
+fn an_operation_that_ends_as_its_signal_is_cleared_is_not_slept_through() {
+    let host = host();
+    let machine = host.machine();
+    let (liar, passive, buffer) = (Liar::obedient(), passive(machine), zeros(machine, 64));
+    let waiting = Arc::new(Mutex::new(None::<Weak<Channel<Hooked>>>));
+    let waits = Arc::new(AtomicU32::new(0));
+    let hooked = {
+        let (machine, liar) = (machine.clone(), liar.clone());
+        let (waiting, waits) = (waiting.clone(), waits.clone());
+        Hooked::new(&machine.clone(), move |place| match place {
+            Place::Clear => {
+                if let Some(channel) = waiting.lock().unwrap().take() {
+                    liar.finish(&machine, 0);
+                    let passive = support::passive(&machine);
+                    channel.upgrade().unwrap().poll((&passive).into());
+                }
+            }
+            Place::Wait => drop(waits.fetch_add(1, Ordering::SeqCst)),
+            Place::Point => {}
+        })
+    };
+    let channel = Arc::new(Channel::open(&passive, &hooked, &liar, 2).unwrap());
+    let handle = copy(&channel, &passive, buffer.address()).unwrap();
+    *waiting.lock().unwrap() = Some(Arc::downgrade(&channel));
+    let outcome = channel.wait(&passive, handle, Duration::from_millis(100));
+    assert_eq!(outcome, Ok(Outcome::COMPLETED));
+    assert_eq!(waits.load(Ordering::SeqCst), 0);
 }

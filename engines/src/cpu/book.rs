@@ -370,3 +370,147 @@ impl Book {
         self.state_for(lease)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cpu::calls::Asked;
+    use longshore_hardware::netdma::{ControlFlags, Descriptor};
+    use longshore_host::{Config, Host};
+    use longshore_netdma::Version;
+
+    fn at(raw: u64) -> BusAddress {
+        BusAddress::new(raw)
+    }
+
+    /// A channel that was given out and started at 0x40, and its machine.
+    fn started(version: Version, count: u32) -> (Host, Book, LeaseNumber) {
+        let host = Host::new(Config::default()).unwrap();
+        let mut book = Book::new(version.counted());
+        let lease = book.allocate(&parameters()).unwrap();
+        book.start(host.machine(), lease, at(0x40), count).unwrap();
+        (host, book, lease)
+    }
+
+    fn parameters() -> ChannelParameters {
+        ChannelParameters {
+            completion: at(0x1000),
+            priority: 0,
+            cpus: 1,
+        }
+    }
+
+    /// The descriptor that the engine is to read, as it is read now.
+    fn fetch(book: &mut Book, host: &Host, next: BusAddress) -> Transfer {
+        let Some(Task::Fetch { address, run }) = book.claim(host.machine()) else {
+            panic!("nothing to read");
+        };
+        let mut descriptor = Descriptor::copy(at(0x3000), at(0x2000), 16);
+        descriptor.control = ControlFlags::STATUS_UPDATE_ON_COMPLETION;
+        descriptor.next = next;
+        Transfer::new(address, run, &descriptor, Version::V2_0).unwrap()
+    }
+
+    fn word(finished: Finished) -> CompletionWord {
+        match finished {
+            Finished::Report(report) => report.word.unwrap(),
+            Finished::LinkAgain => panic!("the link was read again"),
+        }
+    }
+
+    /// Proves: NETDMA-091.
+    ///
+    /// While a channel is suspended its user may edit the chain behind the last completed descriptor, so what was
+    /// read of it before must not be used.
+    #[test]
+    fn a_resume_goes_on_behind_the_last_completed_descriptor() {
+        for version in [Version::V1_1, Version::V2_0] {
+            let (host, mut book, lease) = started(version, 3);
+            let machine = host.machine();
+            let first = fetch(&mut book, &host, at(0x80));
+            let asked = book.ask(machine, lease, Stop::Suspend);
+            assert!(matches!(asked, Asked::Waiting(_)));
+            let finished = book.complete(machine, &first, at(0x80), false);
+            assert_eq!(
+                word(finished),
+                CompletionWord::new(at(0x40), TransferStatus::SUSPEND)
+            );
+            book.release();
+            book.resume(machine, lease).unwrap();
+            assert_eq!(book.position, Position::Behind(at(0x40)));
+            assert!(matches!(book.claim(machine), Some(Task::Relink { tail, .. }) if tail == at(0x40)));
+        }
+    }
+
+    /// Proves: NETDMA-043.
+    #[test]
+    fn who_had_the_channel_before_can_do_nothing_to_it() {
+        let (host, mut book, old) = started(Version::V1_1, 1);
+        let machine = host.machine();
+        book.free(machine, old);
+        let new = book.allocate(&parameters()).unwrap();
+        assert_eq!(
+            (book.state_for(old), book.state_for(new)),
+            (State::Free, State::Fresh)
+        );
+        assert!(book.start(machine, old, at(0x40), 1).is_err());
+        book.start(machine, new, at(0x80), 1).unwrap();
+        assert!(book.append(machine, old, at(0xc0), 1).is_err());
+        assert_eq!(book.free_needs_cut(old), None);
+        book.free(machine, old);
+        assert_eq!(book.state_for(new), State::Armed);
+        assert_eq!(book.completion(), at(0x1000));
+    }
+
+    /// Proves: NETDMA-077.
+    #[test]
+    fn a_replaced_chain_that_cannot_be_read_harms_nobody() {
+        let (host, mut book, lease) = started(Version::V1_1, 1);
+        let machine = host.machine();
+        let Some(Task::Fetch { address, run }) = book.claim(machine) else {
+            panic!("nothing to read");
+        };
+        book.start(machine, lease, at(0x80), 1).unwrap();
+        let report = book.fail_to_read(machine, run, address, Cause::BUS);
+        assert_eq!(
+            (report.word, report.interrupt, report.error),
+            (None, false, false)
+        );
+        assert_eq!((book.state_for(lease), book.fault(lease)), (State::Armed, None));
+        let report = book.fail_to_read(machine, book.run, at(0x80), Cause::BUS);
+        assert!(report.error && report.interrupt);
+        assert_eq!(book.fault(lease), Some((at(0x80), Cause::BUS)));
+    }
+
+    /// Proves: NETDMA-043.
+    ///
+    /// The worker looks here right before it writes: the memory is not the channel's any more.
+    #[test]
+    fn a_freed_channel_has_no_completion_word() {
+        let (host, mut book, lease) = started(Version::V1_1, 1);
+        book.free(host.machine(), lease);
+        assert!(book.completion().is_null());
+        assert_eq!(book.word(at(0x40), TransferStatus::IDLE), None);
+    }
+
+    /// Proves: RACE-1.
+    ///
+    /// An append may be heard while its descriptor is being done: its link was followed as soon as it was there.
+    /// Only another look tells whether the descriptor is the tail, and so whether it says Idle or Active.
+    #[test]
+    fn a_tail_s_link_is_read_again_where_an_append_was_heard() {
+        for (fresh, status) in [
+            (BusAddress::NULL, TransferStatus::IDLE),
+            (at(0x80), TransferStatus::ACTIVE),
+        ] {
+            let (host, mut book, lease) = started(Version::V1_1, 1);
+            let machine = host.machine();
+            let tail = fetch(&mut book, &host, BusAddress::NULL);
+            book.append(machine, lease, at(0x80), 1).unwrap();
+            let heard = book.complete(machine, &tail, BusAddress::NULL, false);
+            assert!(matches!(heard, Finished::LinkAgain));
+            let finished = book.complete(machine, &tail, fresh, true);
+            assert_eq!(word(finished), CompletionWord::new(at(0x40), status));
+        }
+    }
+}
