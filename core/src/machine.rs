@@ -70,6 +70,9 @@ pub trait Signal: Send + Sync {
 pub trait Lock<T>: Send + Sync {
     /// Runs `section` with the data, alone.
     fn with<R>(&self, section: impl FnOnce(&mut T) -> R) -> R;
+
+    /// Runs `section` with the data, alone, unless somebody has it just now. Never waits.
+    fn try_with<R>(&self, section: impl FnOnce(&mut T) -> R) -> Option<R>;
 }
 
 /// A computer.

@@ -30,13 +30,20 @@ impl<T> Lock<T> {
         }
     }
 
+    fn try_take(&self) -> Option<MutexGuard<'_, T>> {
+        match self.value.try_lock() {
+            Ok(guard) => Some(guard),
+            Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
+            Err(TryLockError::WouldBlock) => None,
+        }
+    }
+
     /// A mutex that is only ever tried is a spin lock.
     fn spin(&self) -> MutexGuard<'_, T> {
         loop {
-            match self.value.try_lock() {
-                Ok(guard) => return guard,
-                Err(TryLockError::Poisoned(poisoned)) => return poisoned.into_inner(),
-                Err(TryLockError::WouldBlock) => processor::relax(),
+            match self.try_take() {
+                Some(guard) => return guard,
+                None => processor::relax(),
             }
         }
     }
@@ -47,6 +54,11 @@ impl<T: Send> machine::Lock<T> for Lock<T> {
         // Declared first, hence dropped last: the lock is free before the level falls.
         let _raised = processor::raise_to(self.level);
         section(&mut self.spin())
+    }
+
+    fn try_with<R>(&self, section: impl FnOnce(&mut T) -> R) -> Option<R> {
+        let _raised = processor::raise_to(self.level);
+        Some(section(&mut *self.try_take()?))
     }
 }
 

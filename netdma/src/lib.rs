@@ -2,6 +2,7 @@
 //!
 //! * [`version`]: versions of the contract;
 //! * [`provider`]: what a provider is, and what it sees of NetDMA;
+//! * [`port`]: what a ring needs of the channel beneath it;
 //! * [`state`]: the total table of a channel;
 //! * [`channel`]: a channel as a client holds it;
 //! * [`operation`]: what a client names an operation by, and why one is refused.
@@ -16,6 +17,7 @@ pub mod channel;
 mod interface;
 mod layout;
 pub mod operation;
+pub mod port;
 pub mod provider;
 mod ring;
 pub mod state;
@@ -24,6 +26,7 @@ pub mod version;
 
 pub use channel::Channel;
 pub use operation::{Completion, NoOutcome, OpenError, OperationHandle, Refused};
+pub use port::Port;
 pub use provider::{
     Allocated, ChannelInterface, ChannelParameters, Characteristics, Handlers, Provider, ProviderChannel,
 };

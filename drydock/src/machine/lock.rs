@@ -1,6 +1,6 @@
 //! Locks: data for one CPU at a time.
 
-use super::state::{Doing, LockState, Phase};
+use super::state::{Doing, LockState, Phase, State};
 use super::trace::What;
 use super::{Machine, context};
 use longshore_core::Rule;
@@ -32,45 +32,52 @@ impl<T> Lock<T> {
         }
     }
 
-    /// Takes the lock for the running context. Returns the level to go back to.
-    fn take(&self) -> Option<Irql> {
+    /// Takes the lock for the running context, which spins until it is free.
+    fn take(&self) -> Taken {
         let mut state = self.machine.enter();
         loop {
-            {
-                let context = state.current.filter(|_| state.phase == Phase::Running)?;
-                if state.contexts[context].level > self.level {
-                    let (name, level) = (state.locks[self.index].name, state.contexts[context].level);
+            let taken = self.take_now(&mut state);
+            if !matches!(taken, Taken::Busy) {
+                return taken;
+            }
+            if let Some(context) = state.current {
+                if state.locks[self.index].owner == Some(context) {
                     let what = format!(
-                        "lock `{name}`, which is one of {:?}, is taken at {level:?}",
-                        self.level
+                        "lock `{}` is taken by its own holder",
+                        state.locks[self.index].name
                     );
-                    state.find(Rule("LEVEL"), what);
+                    state.find(Rule("PAIN-10"), what);
                 }
-                match state.locks[self.index].owner {
-                    None => {
-                        state.locks[self.index].owner = Some(context);
-                        state.contexts[context].locks += 1;
-                        let name = state.locks[self.index].name;
-                        state.record(What::Locked(name));
-                        let level = state.contexts[context].level;
-                        state.contexts[context].level = level.max(self.level);
-                        return Some(level);
-                    }
-                    Some(owner) => {
-                        if owner == context {
-                            let what = format!(
-                                "lock `{}` is taken by its own holder",
-                                state.locks[self.index].name
-                            );
-                            state.find(Rule("PAIN-10"), what);
-                        }
-                        state.contexts[context].doing = Doing::Spinning { lock: self.index };
-                    }
-                }
+                state.contexts[context].doing = Doing::Spinning { lock: self.index };
             }
             drop(state);
             context::suspend();
             state = self.machine.state();
+        }
+    }
+
+    /// Takes the lock if it is free.
+    fn take_now(&self, state: &mut State) -> Taken {
+        let Some(context) = state.current.filter(|_| state.phase == Phase::Running) else {
+            return Taken::Alone;
+        };
+        let (name, level) = (state.locks[self.index].name, state.contexts[context].level);
+        if level > self.level {
+            let what = format!(
+                "lock `{name}`, which is one of {:?}, is taken at {level:?}",
+                self.level
+            );
+            state.find(Rule("LEVEL"), what);
+        }
+        match state.locks[self.index].owner {
+            None => {
+                state.locks[self.index].owner = Some(context);
+                state.contexts[context].locks += 1;
+                state.record(What::Locked(name));
+                state.contexts[context].level = level.max(self.level);
+                Taken::From(level)
+            }
+            Some(_) => Taken::Busy,
         }
     }
 
@@ -96,15 +103,39 @@ impl<T> Lock<T> {
     }
 }
 
+/// What came of an attempt to take a lock.
+#[derive(Clone, Copy)]
+enum Taken {
+    /// It was free. This is the level to go back to.
+    From(Irql),
+    /// The machine does not run, so nobody else does.
+    Alone,
+    /// Somebody has it.
+    Busy,
+}
+
 /// Gives the lock back, also when the section unwinds.
 struct Held<'a, T> {
     lock: &'a Lock<T>,
-    level: Option<Irql>,
+    taken: Taken,
+}
+
+impl<T> Held<'_, T> {
+    fn run<R>(self, section: impl FnOnce(&mut T) -> R) -> R {
+        // Nobody else has the data: whoever holds the machine's lock is alone. Only on a machine that is being
+        // switched off may a stopped context still have it.
+        let mut data = match self.lock.data.try_lock() {
+            Ok(data) => data,
+            Err(TryLockError::Poisoned(poisoned)) => PoisonError::into_inner(poisoned),
+            Err(TryLockError::WouldBlock) => context::stop(),
+        };
+        section(&mut data)
+    }
 }
 
 impl<T> Drop for Held<'_, T> {
     fn drop(&mut self) {
-        if let Some(level) = self.level {
+        if let Taken::From(level) = self.taken {
             self.lock.give_back(level);
         }
     }
@@ -112,20 +143,15 @@ impl<T> Drop for Held<'_, T> {
 
 impl<T: Send> machine::Lock<T> for Lock<T> {
     fn with<R>(&self, section: impl FnOnce(&mut T) -> R) -> R {
-        let held = Held {
-            lock: self,
-            level: self.take(),
-        };
-        // Nobody else has the data: whoever holds the machine's lock is alone. Only on a machine that is being
-        // switched off may a stopped context still have it.
-        let mut data = match self.data.try_lock() {
-            Ok(data) => data,
-            Err(TryLockError::Poisoned(poisoned)) => PoisonError::into_inner(poisoned),
-            Err(TryLockError::WouldBlock) => context::stop(),
-        };
-        let result = section(&mut data);
-        drop(data);
-        drop(held);
-        result
+        let taken = self.take();
+        Held { lock: self, taken }.run(section)
+    }
+
+    fn try_with<R>(&self, section: impl FnOnce(&mut T) -> R) -> Option<R> {
+        let taken = self.take_now(&mut self.machine.enter());
+        match taken {
+            Taken::Busy => None,
+            _ => Some(Held { lock: self, taken }.run(section)),
+        }
     }
 }
