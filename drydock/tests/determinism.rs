@@ -23,7 +23,7 @@ fn trace(target: &Target, scenario: &str, plan: &Plan) -> String {
     let scenario = target
         .scenarios
         .iter()
-        .find(|known| known.name == scenario)
+        .find(|known| *known.name == *scenario)
         .expect("a known scenario");
     let run = scenario.run(plan, Default::default());
     assert!(run.findings.is_empty(), "{:?}", run.findings);

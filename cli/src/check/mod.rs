@@ -220,7 +220,7 @@ fn known(text: &str) -> Result<String, Failure> {
         .parse()
         .map_err(|bad| Failure::new(format!("{text:?} is no replay code: {bad}")))?;
     let target = targets::find(&code.target)?;
-    let scenarios: Vec<_> = target.scenarios.iter().map(|scenario| scenario.name).collect();
+    let scenarios: Vec<&str> = target.scenarios.iter().map(|scenario| &*scenario.name).collect();
     if !scenarios.contains(&code.scenario.as_str()) {
         return Err(Failure::new(format!(
             "{} has no scenario {:?}; its scenarios are {}",
