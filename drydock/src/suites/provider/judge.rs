@@ -39,8 +39,8 @@ impl Berth {
         };
         for (index, expect) in chain.iter().enumerate() {
             let kept = expect.has_kept(|range| self.machine.look(range));
-            let rule = if expect.bad { "PAIN-15" } else { "NETDMA-091" };
-            self.require(kept, rule, || {
+            let unmoved = if expect.bad { "PAIN-15" } else { "NETDMA-091" };
+            self.require(kept, unmoved, || {
                 format!(
                     "{} is bad or a NULL transfer, but moved data",
                     expect.descriptor.start()
