@@ -8,7 +8,7 @@ use crate::interface::Interface;
 use crate::layout::Layout;
 use crate::operation::{Completion, NoOutcome, OpenError, OperationHandle, Refused};
 use crate::provider::{
-    ChannelParameters, Characteristics, Handlers, Provider, ProviderChannel, Unsuccessful,
+    Attributes, ChannelParameters, Characteristics, Handlers, Provider, ProviderChannel, Unsuccessful,
 };
 use crate::ring::{Request, Ring, Taken};
 use crate::submission::Submission;
@@ -27,9 +27,6 @@ const LINE: u64 = 64;
 /// How long a wait sleeps between two looks at an operation that raises no interrupt.
 const LOOK: Duration = Duration::from_micros(50);
 
-/// The least that a provider moves with one descriptor (NETDMA-022).
-const LEAST_TRANSFER: u32 = 4096;
-
 /// A channel of a NetDMA provider, with a ring of descriptors.
 ///
 /// Dropping it aborts what is pending. Where the engine does not answer, the channel's memory stays with it.
@@ -39,6 +36,7 @@ pub struct Channel<M: Machine> {
     /// The ring and the word. `None` once they are given back, or left to the engine.
     memory: Option<[Lease<M::Memory>; 2]>,
     characteristics: Characteristics,
+    attributes: Attributes,
 }
 
 impl<M: Machine> Channel<M> {
@@ -49,11 +47,11 @@ impl<M: Machine> Channel<M> {
         provider: &dyn Provider,
         entries: u32,
     ) -> Result<Self, OpenError> {
-        let characteristics = provider.characteristics();
+        let (characteristics, attributes) = (provider.characteristics(), provider.attributes());
         if entries < 2 {
             return Err(OpenError::TooFewEntries);
         }
-        if characteristics.maximum_transfer_size < LEAST_TRANSFER {
+        if attributes.maximum_transfer_size < Attributes::LEAST_TRANSFER {
             return Err(OpenError::BadProvider);
         }
         let memory = machine.memory();
@@ -90,6 +88,7 @@ impl<M: Machine> Channel<M> {
             submission: machine.lock("NetDMA submission", Irql::DISPATCH, submission),
             memory: Some([ring_lease, word_lease]),
             characteristics,
+            attributes,
         })
     }
 
@@ -127,7 +126,7 @@ impl<M: Machine> Channel<M> {
         if len == 0 {
             return Err(Refused::Empty);
         }
-        if len > u64::from(self.characteristics.maximum_transfer_size) {
+        if len > u64::from(self.attributes.maximum_transfer_size) {
             return Err(Refused::TooLong);
         }
         let range = |start| BusRange::new(start, len).ok_or(Refused::OutOfRange);
@@ -264,11 +263,8 @@ fn allocate<M: Machine>(
     provider: &dyn Provider,
     interface: &Arc<Interface<M>>,
 ) -> Result<Arc<dyn ProviderChannel>, OpenError> {
-    let parameters = ChannelParameters {
-        completion: interface.word,
-        priority: 0,
-        cpus: u32::MAX.unbounded_shr(32u32.saturating_sub(machine.cpus())),
-    };
+    let cpus = u32::MAX.unbounded_shr(32u32.saturating_sub(machine.cpus()));
+    let parameters = ChannelParameters::new(interface.word, cpus);
     machine.emit(Event::Call("ProviderAllocateDmaChannel"));
     let allocated = provider.allocate_channel(passive.into(), parameters, interface.clone());
     let status = match &allocated {

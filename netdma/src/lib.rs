@@ -28,6 +28,7 @@ pub use channel::Channel;
 pub use operation::{Completion, NoOutcome, OpenError, OperationHandle, Refused};
 pub use port::Port;
 pub use provider::{
-    Allocated, ChannelInterface, ChannelParameters, Characteristics, Handlers, Provider, ProviderChannel,
+    Allocated, Attributes, ChannelInterface, ChannelParameters, Characteristics, Handlers, Provider,
+    ProviderChannel, ProviderFlags,
 };
 pub use version::Version;
