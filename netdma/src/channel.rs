@@ -156,7 +156,10 @@ impl<M: Machine> Channel<M> {
     pub fn abort(&self, level: AtMostDispatch<'_>) -> Result<(), Unsuccessful> {
         let handlers = self.characteristics.handlers;
         if handlers.contains(Handlers::ABORT) {
-            self.stop(|submission| submission.stop("ProviderAbortDma", |channel| channel.abort(level)))
+            self.stop(|submission| {
+                submission.still_open()?;
+                submission.stop("ProviderAbortDma", |channel| channel.abort(level))
+            })
         } else {
             self.reset(level)
         }
@@ -167,7 +170,28 @@ impl<M: Machine> Channel<M> {
         if !self.characteristics.handlers.contains(Handlers::RESET) {
             return Err(Unsuccessful);
         }
-        self.stop(|submission| submission.stop("ProviderResetChannel", |channel| channel.reset(level)))
+        self.stop(|submission| {
+            submission.still_open()?;
+            submission.stop("ProviderResetChannel", |channel| channel.reset(level))
+        })
+    }
+
+    /// The last stop of a channel: whichever handler there is.
+    fn cut(&self, level: AtMostDispatch<'_>) -> Result<(), Unsuccessful> {
+        let has = |handler| self.characteristics.handlers.contains(handler);
+        let abort =
+            || self.stop(|submission| submission.stop("ProviderAbortDma", |channel| channel.abort(level)));
+        let reset = || {
+            self.stop(|submission| submission.stop("ProviderResetChannel", |channel| channel.reset(level)))
+        };
+        if has(Handlers::ABORT) && abort().is_ok() {
+            return Ok(());
+        }
+        if has(Handlers::RESET) {
+            reset()
+        } else {
+            Err(Unsuccessful)
+        }
     }
 
     fn stop(
@@ -230,10 +254,46 @@ impl<M: Machine> Channel<M> {
         }
     }
 
-    /// Aborts what is pending and closes the channel. False if the engine did not answer: then everything it may
-    /// still write to is left to it for good.
-    fn close(&self, level: AtMostDispatch<'_>) -> bool {
-        if self.pending() > 0 && self.abort(level).is_err() {
+    /// From here on copies are refused, until the channel is started again.
+    pub(crate) fn pause(&self) {
+        self.submission
+            .with(|submission| submission.refuse(Refused::Paused));
+    }
+
+    /// Waits until nothing is pending. False if the time was up first.
+    pub(crate) fn drain(&self, passive: &Passive, limit: Duration) -> bool {
+        let machine = &self.interface.machine;
+        let end = machine.now().0.saturating_add(limit.as_nanos() as u64);
+        let nap = machine.signal(passive, "NetDMA drain");
+        loop {
+            self.interface.drain();
+            if self.pending() == 0 {
+                return true;
+            }
+            let left = Duration::from_nanos(end.saturating_sub(machine.now().0));
+            if left.is_zero() || nap.wait_for(passive, left.min(LOOK)) == Waited::Abandoned {
+                return false;
+            }
+        }
+    }
+
+    /// Takes work again after the engine lost its power.
+    pub(crate) fn restart_after_power(&self, level: AtMostDispatch<'_>) -> Result<(), Refused> {
+        self.reset(level).map_err(Refused::Append)?;
+        let open = self.submission.with(|submission| submission.accept_again());
+        if open { Ok(()) } else { Err(Refused::Closed) }
+    }
+
+    /// Aborts what is pending and closes the channel, once. False if the engine did not answer: then everything it
+    /// may still write to is left to it for good.
+    pub(crate) fn close(&self, level: AtMostDispatch<'_>) -> bool {
+        if !self
+            .submission
+            .with(|submission| submission.refuse(Refused::Closed))
+        {
+            return true;
+        }
+        if self.pending() > 0 && self.cut(level).is_err() {
             return false;
         }
         let machine = &self.interface.machine;
@@ -279,7 +339,7 @@ fn allocate<M: Machine>(
 
 impl<M: Machine> Drop for Channel<M> {
     fn drop(&mut self) {
-        let quiet = self.close_at_any_level();
+        let quiet = self.close_at_any_level() && self.pending() == 0;
         let memory = self.memory.take();
         if !quiet {
             core::mem::forget(memory);

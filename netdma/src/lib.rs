@@ -5,6 +5,7 @@
 //! * [`port`]: what a ring needs of the channel beneath it;
 //! * [`state`]: the total table of a channel;
 //! * [`channel`]: a channel as a client holds it;
+//! * [`registry`]: the interface itself: providers come and go, clients have channels;
 //! * [`operation`]: what a client names an operation by, and why one is refused.
 //!
 //! There is no engine here. Whatever moves bytes lives above.
@@ -19,6 +20,7 @@ mod layout;
 pub mod operation;
 pub mod port;
 pub mod provider;
+pub mod registry;
 mod ring;
 pub mod state;
 mod submission;
@@ -31,4 +33,5 @@ pub use provider::{
     Allocated, Attributes, ChannelInterface, ChannelParameters, Characteristics, Handlers, Provider,
     ProviderChannel, ProviderFlags,
 };
+pub use registry::{Client, ClientChannel, ClientEvents, NetDma, Registration};
 pub use version::Version;

@@ -67,6 +67,10 @@ pub enum Refused {
     Full,
     /// The operation that used this place before is over, but nobody took its outcome.
     OutcomeNotTaken,
+    /// The provider stops, or its power goes.
+    Paused,
+    /// The channel is closed.
+    Closed,
     /// The ring could not be written.
     Memory(MemoryError),
     /// The provider did not start.
@@ -81,7 +85,7 @@ impl Refused {
         match self {
             Self::Empty | Self::TooLong | Self::OutOfRange => NtStatus::INVALID_PARAMETER,
             Self::Full | Self::OutcomeNotTaken => NtStatus::INSUFFICIENT_RESOURCES,
-            Self::Memory(_) => NtStatus::UNSUCCESSFUL,
+            Self::Memory(_) | Self::Paused | Self::Closed => NtStatus::UNSUCCESSFUL,
             Self::Start(error) => error.status(),
             Self::Append(error) => error.status(),
         }
@@ -118,6 +122,8 @@ impl fmt::Display for Refused {
             Self::OutOfRange => f.write_str("the range does not lie in the address space"),
             Self::Full => f.write_str("the ring is full"),
             Self::OutcomeNotTaken => f.write_str("an earlier outcome was not taken"),
+            Self::Paused => f.write_str("the provider stops, or its power goes"),
+            Self::Closed => f.write_str("the channel is closed"),
             Self::Memory(error) => write!(f, "the ring cannot be written: {error}"),
             Self::Start(error) => write!(f, "the provider did not start: {error}"),
             Self::Append(error) => write!(f, "the provider did not go on: {error}"),

@@ -17,6 +17,8 @@ pub(crate) struct Submission<M: Machine> {
     channel: Arc<dyn ProviderChannel>,
     layout: Layout,
     counted: bool,
+    /// Why nothing is accepted, if so.
+    refusal: Option<Refused>,
 }
 
 impl<M: Machine> Submission<M> {
@@ -31,7 +33,35 @@ impl<M: Machine> Submission<M> {
             channel,
             layout,
             counted,
+            refusal: None,
         }
+    }
+
+    /// From here on nothing is accepted. False if the channel was closed before, which stays so.
+    pub(crate) fn refuse(&mut self, refusal: Refused) -> bool {
+        let open = !self.closed();
+        if open {
+            self.refusal = Some(refusal);
+        }
+        open
+    }
+
+    fn closed(&self) -> bool {
+        self.refusal == Some(Refused::Closed)
+    }
+
+    /// An error once the channel is closed.
+    pub(crate) fn still_open(&self) -> Result<(), Unsuccessful> {
+        if self.closed() { Err(Unsuccessful) } else { Ok(()) }
+    }
+
+    /// Work is accepted again. False if the channel was closed.
+    pub(crate) fn accept_again(&mut self) -> bool {
+        let open = !self.closed();
+        if open {
+            self.refusal = None;
+        }
+        open
     }
 
     /// The provider's channel.
@@ -46,6 +76,9 @@ impl<M: Machine> Submission<M> {
         request: Request,
         completion: Completion,
     ) -> Result<OperationHandle, Refused> {
+        if let Some(refusal) = self.refusal {
+            return Err(refusal);
+        }
         let (place, running) = self.interface.ring(|ring| ring.reserve())?;
         let descriptor = self.descriptor(place, &request, completion).emit();
         let first = self.layout.descriptor(place).start();
