@@ -301,7 +301,6 @@ impl<M: Machine> Channel<M> {
         machine.emit(Event::Call("ProviderFreeDmaChannel"));
         channel.free(level);
         machine.emit(Event::Return("ProviderFreeDmaChannel", NtStatus::SUCCESS));
-        self.interface.ring(|ring| ring.abandon());
         if let Some([_, word]) = &self.memory {
             machine.emit(Event::Handover(word.range(), Owner::Cpu, Rule("NETDMA-081")));
         }
@@ -340,6 +339,9 @@ fn allocate<M: Machine>(
 impl<M: Machine> Drop for Channel<M> {
     fn drop(&mut self) {
         let quiet = self.close_at_any_level() && self.pending() == 0;
+        if quiet {
+            self.interface.ring(|ring| ring.abandon());
+        }
         let memory = self.memory.take();
         if !quiet {
             core::mem::forget(memory);
