@@ -27,6 +27,9 @@ const LINE: u64 = 64;
 /// How long a wait sleeps between two looks at an operation that raises no interrupt.
 const LOOK: Duration = Duration::from_micros(50);
 
+/// How often an engine that has its power back is looked at before it counts as dead.
+const LOOKS: u32 = 100_000;
+
 /// A channel of a NetDMA provider, with a ring of descriptors.
 ///
 /// Dropping it aborts what is pending. Where the engine does not answer, the channel's memory stays with it.
@@ -277,11 +280,31 @@ impl<M: Machine> Channel<M> {
         }
     }
 
-    /// Takes work again after the engine lost its power.
+    /// Ends what was pending when the engine lost its power, starts it with a NULL transfer and takes work again.
     pub(crate) fn restart_after_power(&self, level: AtMostDispatch<'_>) -> Result<(), Refused> {
-        self.reset(level).map_err(Refused::Append)?;
-        let open = self.submission.with(|submission| submission.accept_again());
-        if open { Ok(()) } else { Err(Refused::Closed) }
+        let settled = self
+            .interface
+            .ring(|ring| ring.stopped(self.interface.load_word()));
+        self.interface.announce(settled);
+        let nothing = BusRange::new(self.interface.word, 0).ok_or(Refused::OutOfRange)?;
+        let request = Request {
+            destination: nothing,
+            source: nothing,
+        };
+        let handle = self.submission.with(|submission| {
+            if !submission.accept_again() {
+                return Err(Refused::Closed);
+            }
+            submission.copy(level, request, Completion::STATUS)
+        })?;
+        for _ in 0..LOOKS {
+            self.interface.drain();
+            if self.take(handle).is_some() {
+                return Ok(());
+            }
+            self.interface.machine.relax();
+        }
+        Err(Refused::Start(crate::provider::StartError::Unsuccessful))
     }
 
     /// Aborts what is pending and closes the channel, once. False if the engine did not answer: then everything it

@@ -111,6 +111,9 @@ impl<M: Machine> Submission<M> {
         let (to, from) = (request.destination.start(), request.source.start());
         // No longer than the provider's maximum, which is 32 bits wide.
         let mut descriptor = Descriptor::copy(to, from, request.destination.len() as u32);
+        if request.destination.is_empty() {
+            descriptor.control |= ControlFlags::NULL_TRANSFER;
+        }
         if completion.contains(Completion::INTERRUPT) {
             descriptor.control |= ControlFlags::INTERRUPT_ON_COMPLETION;
         }

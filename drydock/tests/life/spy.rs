@@ -18,6 +18,8 @@ struct Watch {
     machine: Machine,
     /// Whether its services may be used (NETDMA-013).
     serving: AtomicBool,
+    /// Its engine takes chains and never touches them, and only a reset reaches it.
+    dead: AtomicBool,
     /// Channels that are given out.
     out: AtomicU32,
     log: Mutex<Vec<&'static str>>,
@@ -76,6 +78,7 @@ impl Spy {
             watch: Arc::new(Watch {
                 machine: machine.clone(),
                 serving: AtomicBool::new(false),
+                dead: AtomicBool::new(false),
                 out: AtomicU32::new(0),
                 log: Mutex::default(),
             }),
@@ -90,6 +93,11 @@ impl Spy {
     /// From now on its services may be used, or may not.
     pub(crate) fn serve(&self, serves: bool) {
         self.watch.serving.store(serves, Ordering::SeqCst);
+    }
+
+    /// From now on its engine is dead but for a reset.
+    pub(crate) fn die(&self) {
+        self.watch.dead.store(true, Ordering::SeqCst);
     }
 
     /// What was called, since the last time this was asked.
@@ -165,6 +173,10 @@ struct SpyChannel {
 }
 
 impl SpyChannel {
+    fn dead(&self) -> bool {
+        self.watch.dead.load(Ordering::SeqCst)
+    }
+
     fn used(&self, name: &'static str) -> &dyn ProviderChannel {
         self.watch.used(name);
         if self.freed.load(Ordering::SeqCst) {
@@ -177,14 +189,23 @@ impl SpyChannel {
 
 impl ProviderChannel for SpyChannel {
     fn start(&self, level: AtMostDispatch<'_>, first: BusAddress, count: u32) -> Result<(), StartError> {
+        if self.dead() {
+            return Ok(());
+        }
         self.used("start").start(level, first, count)
     }
 
     fn append(&self, level: AtMostDispatch<'_>, first: BusAddress, count: u32) -> Result<(), AppendError> {
+        if self.dead() {
+            return Ok(());
+        }
         self.used("append").append(level, first, count)
     }
 
     fn suspend(&self, level: AtMostDispatch<'_>) -> Result<BusAddress, Unsuccessful> {
+        if self.dead() {
+            return Err(Unsuccessful);
+        }
         self.used("suspend").suspend(level)
     }
 
@@ -193,6 +214,9 @@ impl ProviderChannel for SpyChannel {
     }
 
     fn abort(&self, level: AtMostDispatch<'_>) -> Result<(), Unsuccessful> {
+        if self.dead() {
+            return Err(Unsuccessful);
+        }
         self.used("abort").abort(level)
     }
 
