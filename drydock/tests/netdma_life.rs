@@ -11,7 +11,7 @@ use life::{
 };
 use longshore_core::NtStatus;
 use longshore_core::completion::{Outcome, Verdict};
-use longshore_core::machine::Machine as _;
+use longshore_core::machine::{Cpu, Machine as _};
 use longshore_drydock::machine::Machine;
 use longshore_netdma::provider::{ChannelAffinity, GroupAffinity};
 use longshore_netdma::registry::phase::Phase;
@@ -213,6 +213,8 @@ fn clients_providers_and_channels_live_side_by_side_and_each_channel_is_one_clie
             asked(&life.spy),
             [(0, 7, 2, group(2)), (0, 0, every, group(u64::from(every)))]
         );
+        let given = |spy: &Spy| spy.given.lock().unwrap().clone();
+        assert_eq!(given(&life.spy), [Cpu(1), machine.engine_cpu()]);
         assert_eq!(asked(&other), [(0, 7, 2, None), (0, 0, every, None)]);
         let cargoes = channels.each_ref().map(|_| Cargo::new(machine));
         let copies = [0, 1, 2, 3].map(|at| cargoes[at].copy(passive, &channels[at]).unwrap());
@@ -355,7 +357,7 @@ fn a_provider_of_version_1_0_cannot_tell_and_is_started_again_when_the_computer_
         let cargoes = [(); 2].map(|()| Cargo::new(machine));
         let copy = cargoes[0].copy(passive, &channel).unwrap();
         assert_eq!(channel.wait(passive, copy, PATIENCE), Ok(Outcome::COMPLETED));
-        (old.spy.log(), new.log());
+        drop((old.spy.log(), new.log()));
         old.net.woke(passive);
         assert_eq!(old.spy.log(), ["start"]);
         assert!(new.log().is_empty(), "it tells by itself");

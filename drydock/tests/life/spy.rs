@@ -44,6 +44,8 @@ pub(crate) struct Spy {
     attributes: Mutex<Attributes>,
     /// What each channel was asked to be.
     pub(crate) asked: Mutex<Vec<ChannelParameters>>,
+    /// The CPU that each channel got.
+    pub(crate) given: Mutex<Vec<Cpu>>,
     /// Where each channel is to interrupt.
     pub(crate) affinity: Mutex<Vec<ChannelAffinity>>,
 }
@@ -86,6 +88,7 @@ impl Spy {
             engine,
             characteristics,
             asked: Mutex::default(),
+            given: Mutex::default(),
             affinity: Mutex::default(),
         })
     }
@@ -153,6 +156,7 @@ impl Provider for Spy {
         self.watch.used("allocate");
         self.asked.lock().unwrap().push(parameters);
         let allocated = self.engine.allocate_channel(level, parameters, interface)?;
+        self.given.lock().unwrap().push(allocated.cpu);
         self.watch.out.fetch_add(1, Ordering::SeqCst);
         let channel = Arc::new(SpyChannel {
             watch: self.watch.clone(),
