@@ -9,9 +9,9 @@ use life::{
     ARRIVAL, CHANNEL, CONFIG, Cargo, DOWN, Ear, LENGTH, Life, PATIENCE, REGISTERED, REMOVAL, UP, explore,
     misuses, once,
 };
-use longshore_core::NtStatus;
 use longshore_core::completion::{Outcome, Verdict};
 use longshore_core::machine::{Cpu, Machine as _};
+use longshore_core::{NtStatus, Passive};
 use longshore_drydock::machine::Machine;
 use longshore_netdma::provider::{ChannelAffinity, GroupAffinity};
 use longshore_netdma::registry::phase::Phase;
@@ -432,6 +432,59 @@ fn a_stop_over_a_dead_engine_resets_it_after_a_bounded_time_and_every_copy_has_a
             assert!(!cargoes[at].arrived());
         }
         life.registration.deregister(passive);
+    });
+}
+
+/// Proves: NETDMA-014, RACE-9.
+#[test]
+fn a_stop_refuses_new_work_first_and_then_waits_for_what_is_outstanding() {
+    explore("stop", 100, |machine, passive| {
+        let life = Life::new(machine, passive, Spy::new(machine, passive, Version::V2_1));
+        let channels = Arc::new([life.channel(passive), life.channel(passive)]);
+        let cargoes = Arc::new([(); 4].map(|()| Cargo::new(machine)));
+        let copies = [0, 1].map(|at| cargoes[at].copy(passive, &channels[at]).unwrap());
+        let (tries, more) = (channels.clone(), cargoes.clone());
+        life.ear.on_each(move |passive, told| {
+            assert_eq!(told.code as u32, REMOVAL);
+            for at in [0, 1] {
+                assert_eq!(more[2 + at].copy(passive, &tries[at]), Err(Refused::Paused));
+            }
+        });
+        life.stop(passive);
+        for at in [0, 1] {
+            assert_eq!(channels[at].take(copies[at]), Some(Outcome::COMPLETED));
+            assert_eq!(cargoes[2 + at].copy(passive, &channels[at]), Err(Refused::Closed));
+        }
+        life.ear.deaf();
+        life.registration.deregister(passive);
+    });
+}
+
+/// Proves: NETDMA-014, AMB-14.
+#[test]
+fn a_provider_that_stops_and_starts_inside_an_allocation_waits_for_itself_only_so_long() {
+    once(|machine, passive| {
+        let life = Life::new(machine, passive, Spy::new(machine, passive, Version::V1_1));
+        let Life {
+            spy,
+            registration,
+            client,
+            ..
+        } = life;
+        let registration = Arc::new(registration);
+        let (calls, inside, attributes) = (registration.clone(), machine.clone(), spy.attributes_now());
+        spy.inside_allocation(move || {
+            let passive = Passive::now(&inside).unwrap();
+            calls.stop(&passive);
+            calls.start(&passive, attributes);
+        });
+        let of_the_last_start = client.allocate(passive, registration.id(), OPTIONS);
+        assert_eq!(of_the_last_start.unwrap_err(), AllocationError::NotStarted);
+        assert_eq!(spy.out(), 0);
+        assert_eq!(client.providers(passive)[0].free_channels, 2);
+        drop(client.allocate(passive, registration.id(), OPTIONS).unwrap());
+        registration.stop(passive);
+        Arc::into_inner(registration).unwrap().deregister(passive);
     });
 }
 

@@ -205,21 +205,33 @@ fn a_client_that_comes_while_the_provider_starts_and_stops_misses_nothing_and_he
         let spy = Spy::new(machine, passive, Version::V1_1);
         spy.serve(true);
         let registration = net.register(passive, spy.clone()).unwrap();
+        let first = Ear::new(machine);
+        let there = net.register_client(passive, first.clone());
         let ear = Ear::new(machine);
+        let slow = machine.clone();
+        ear.on_each(move |_, _| (0..4).for_each(|_| slow.relax()));
         let over = {
             let (ear, machine) = (ear.clone(), machine.clone());
             meanwhile(&machine.clone(), passive, move |passive| {
                 let client = net.register_client(passive, ear.clone());
                 (0..10).for_each(|_| machine.relax());
                 client.deregister(passive);
+                assert!(
+                    !ear.is_listening(),
+                    "a client that is gone is still being told something"
+                );
                 let heard = ear.all().len();
                 (0..10).for_each(|_| machine.relax());
                 assert_eq!(ear.all().len(), heard, "a client that is gone was told something");
             })
         };
+        // Whoever else tells the clients something just now, these calls return when it was heard.
         registration.start(passive, spy.attributes_now());
+        assert_eq!(first.codes(registration.id()), [REGISTERED, ARRIVAL]);
         registration.stop(passive);
+        assert_eq!(first.codes(registration.id()), [REGISTERED, ARRIVAL, REMOVAL]);
         let _ = over.wait(passive);
+        drop(there);
         let codes = ear.codes(registration.id());
         assert!([REGISTERED, ARRIVAL, REMOVAL].starts_with(&codes), "{codes:?}");
         registration.deregister(passive);

@@ -16,6 +16,7 @@ use longshore_netdma::registry::{
 };
 use longshore_netdma::{Completion, OperationHandle, Refused};
 use spy::Spy;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -35,6 +36,8 @@ pub(crate) const CONFIG: Config = Config {
 pub(crate) struct Ear {
     machine: Machine,
     heard: Mutex<Vec<Notification>>,
+    /// It is being told something.
+    listening: AtomicBool,
     /// Done within the call, with the provider it is about.
     act: Mutex<Option<Act>>,
 }
@@ -46,6 +49,7 @@ impl Ear {
         Arc::new(Self {
             machine: machine.clone(),
             heard: Mutex::default(),
+            listening: AtomicBool::new(false),
             act: Mutex::default(),
         })
     }
@@ -56,6 +60,10 @@ impl Ear {
 
     pub(crate) fn deaf(&self) {
         *self.act.lock().unwrap() = None;
+    }
+
+    pub(crate) fn is_listening(&self) -> bool {
+        self.listening.load(Ordering::SeqCst)
     }
 
     /// The codes heard of one provider.
@@ -73,12 +81,15 @@ impl Ear {
 impl ClientEvents for Ear {
     fn notify(&self, passive: &Passive, notification: Notification) {
         assert_eq!(self.machine.level(), Irql::PASSIVE, "no lock of ours is held");
+        let twice = self.listening.swap(true, Ordering::SeqCst);
+        assert!(!twice, "one thing at a time");
         self.heard.lock().unwrap().push(notification);
         let act = self.act.lock().unwrap().take();
         if let Some(act) = act {
             act(passive, notification);
             *self.act.lock().unwrap() = Some(act);
         }
+        self.listening.store(false, Ordering::SeqCst);
     }
 }
 

@@ -42,6 +42,8 @@ pub(crate) struct Spy {
     engine: Arc<CpuEngine<Machine>>,
     characteristics: Characteristics,
     attributes: Mutex<Attributes>,
+    /// Done within each allocation.
+    inside: Mutex<Option<Box<dyn FnOnce() + Send>>>,
     /// What each channel was asked to be.
     pub(crate) asked: Mutex<Vec<ChannelParameters>>,
     /// The CPU that each channel got.
@@ -87,6 +89,7 @@ impl Spy {
             attributes: Mutex::new(engine.attributes()),
             engine,
             characteristics,
+            inside: Mutex::default(),
             asked: Mutex::default(),
             given: Mutex::default(),
             affinity: Mutex::default(),
@@ -96,6 +99,11 @@ impl Spy {
     /// From now on its services may be used, or may not.
     pub(crate) fn serve(&self, serves: bool) {
         self.watch.serving.store(serves, Ordering::SeqCst);
+    }
+
+    /// Within its next allocation it does this.
+    pub(crate) fn inside_allocation(&self, act: impl FnOnce() + Send + 'static) {
+        *self.inside.lock().unwrap() = Some(Box::new(act));
     }
 
     /// From now on its engine is dead but for a reset.
@@ -155,6 +163,10 @@ impl Provider for Spy {
     ) -> Result<Allocated, AllocateError> {
         self.watch.used("allocate");
         self.asked.lock().unwrap().push(parameters);
+        let act = self.inside.lock().unwrap().take();
+        if let Some(act) = act {
+            act();
+        }
         let allocated = self.engine.allocate_channel(level, parameters, interface)?;
         self.given.lock().unwrap().push(allocated.cpu);
         self.watch.out.fetch_add(1, Ordering::SeqCst);
