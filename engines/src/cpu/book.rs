@@ -393,11 +393,7 @@ mod tests {
     }
 
     fn parameters() -> ChannelParameters {
-        ChannelParameters {
-            completion: at(0x1000),
-            priority: 0,
-            cpus: 1,
-        }
+        ChannelParameters::new(at(0x1000), 1)
     }
 
     /// The descriptor that the engine is to read, as it is read now.

@@ -1,0 +1,52 @@
+//! A provider as a channel sees it: with what it started with, and what the client asked for.
+
+use super::client::ChannelOptions;
+use crate::provider::{
+    AllocateError, Allocated, Attributes, ChannelInterface, ChannelParameters, Characteristics,
+    GroupAffinity, Provider, ProviderFlags,
+};
+use alloc::sync::Arc;
+use longshore_core::AtMostDispatch;
+
+/// A provider that has started.
+pub(super) struct Started {
+    pub(super) provider: Arc<dyn Provider>,
+    pub(super) characteristics: Characteristics,
+    pub(super) attributes: Attributes,
+    pub(super) options: ChannelOptions,
+}
+
+impl Provider for Started {
+    fn characteristics(&self) -> Characteristics {
+        self.characteristics
+    }
+
+    fn attributes(&self) -> Attributes {
+        self.attributes
+    }
+
+    fn allocate_channel(
+        &self,
+        level: AtMostDispatch<'_>,
+        parameters: ChannelParameters,
+        interface: Arc<dyn ChannelInterface>,
+    ) -> Result<Allocated, AllocateError> {
+        let cpus = self.options.cpus.unwrap_or(parameters.cpus);
+        let groups = ProviderFlags::PROCESSOR_GROUPS;
+        let group = self
+            .characteristics
+            .flags
+            .contains(groups)
+            .then_some(GroupAffinity {
+                mask: u64::from(cpus),
+                group: 0,
+            });
+        let parameters = ChannelParameters {
+            priority: self.options.priority,
+            cpus,
+            group,
+            ..parameters
+        };
+        self.provider.allocate_channel(level, parameters, interface)
+    }
+}
