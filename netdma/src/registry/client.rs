@@ -146,7 +146,7 @@ impl<M: Machine> Client<M> {
         let managed: Arc<dyn Managed> = channel.clone();
         opening.over = shared.book(|book| book.admit(key, &permit, self.id, &managed));
         if !opening.over {
-            channel.close(passive.into());
+            channel.close_now(passive.into());
             return Err(AllocationError::NotStarted);
         }
         Ok(ClientChannel {

@@ -35,6 +35,6 @@ impl<M: Machine> Managed for Channel<M> {
     }
 
     fn close(&self, level: AtMostDispatch<'_>) {
-        Self::close(self, level);
+        Self::close_now(self, level);
     }
 }
