@@ -15,13 +15,11 @@ use longshore_core::{NtStatus, Passive};
 use longshore_drydock::machine::Machine;
 use longshore_netdma::provider::{ChannelAffinity, GroupAffinity};
 use longshore_netdma::registry::phase::Phase;
-use longshore_netdma::registry::{
-    AllocationError, ChannelOptions, Config, NetDma, PowerChange, RegisterError,
-};
-use longshore_netdma::{Attributes, Handlers, OpenError, ProviderFlags, Refused, Version};
+use longshore_netdma::registry::{AllocationError, Config, NetDma, PowerChange, RegisterError};
+use longshore_netdma::{Attributes, Handlers, OpenError, ProviderFlags, Refused, RingOptions, Version};
 use std::sync::{Arc, Mutex};
 
-const OPTIONS: ChannelOptions = ChannelOptions::new(8);
+const OPTIONS: RingOptions = life::ring(8);
 
 /// Proves: NETDMA-010, NETDMA-011, NETDMA-012, NETDMA-013, NETDMA-030, NETDMA-031, AMB-18.
 #[test]
@@ -182,9 +180,9 @@ fn clients_providers_and_channels_live_side_by_side_and_each_channel_is_one_clie
         let registration = life.net.register(passive, other.clone()).unwrap();
         registration.start(passive, other.attributes_now());
         let second = life.net.register_client(passive, Ear::new(machine));
-        let options = ChannelOptions {
+        let options = RingOptions {
             priority: 7,
-            cpus: Some(2),
+            cpus: 2,
             ..OPTIONS
         };
         let ids = [life.registration.id(), registration.id()];
@@ -338,6 +336,29 @@ fn clients_are_told_before_the_power_goes_and_after_every_channel_was_started_ag
             assert_eq!(channels[at].wait(passive, copy, PATIENCE), Ok(Outcome::COMPLETED));
         }
         life.ear.deaf();
+        life.leave(passive);
+    });
+}
+
+/// Proves: NETDMA-113.
+#[test]
+fn a_channel_whose_outcomes_nobody_took_works_again_after_the_power_came_back() {
+    explore("full", 50, |machine, passive| {
+        let life = Life::new(machine, passive, Spy::new(machine, passive, Version::V1_1));
+        let id = life.registration.id();
+        let channel = life.client.allocate(passive, id, life::ring(4)).unwrap();
+        let cargoes = [(); 5].map(|()| Cargo::new(machine));
+        let full: Vec<_> = cargoes
+            .iter()
+            .map_while(|cargo| cargo.copy(passive, &channel).ok())
+            .collect();
+        life.registration.notify(passive, PowerChange::Down);
+        life.registration.notify(passive, PowerChange::Up);
+        for copy in full {
+            assert_eq!(channel.take(copy), Some(Outcome::COMPLETED));
+        }
+        let copy = cargoes[4].copy(passive, &channel).unwrap();
+        assert_eq!(channel.wait(passive, copy, PATIENCE), Ok(Outcome::COMPLETED));
         life.leave(passive);
     });
 }
@@ -517,7 +538,7 @@ fn a_ring_that_cannot_be_opened_leaves_the_channel_free() {
         let life = Life::new(machine, passive, Spy::new(machine, passive, Version::V1_1));
         let tiny = life
             .client
-            .allocate(passive, life.registration.id(), ChannelOptions::new(1));
+            .allocate(passive, life.registration.id(), life::ring(1));
         assert_eq!(tiny.unwrap_err(), AllocationError::Open(OpenError::TooFewEntries));
         let info = life.client.providers(passive)[0];
         assert_eq!(info.free_channels, 2);

@@ -8,7 +8,7 @@ use life::spy::Spy;
 use life::{ARRIVAL, CONFIG, Cargo, Ear, Life, PATIENCE, REGISTERED, REMOVAL, explore, meanwhile};
 use longshore_core::completion::Outcome;
 use longshore_core::machine::{Machine as _, Signal as _};
-use longshore_netdma::registry::{AllocationError, ChannelOptions, NetDma, PowerChange};
+use longshore_netdma::registry::{AllocationError, NetDma, PowerChange};
 use longshore_netdma::{Refused, Version};
 use std::sync::{Arc, Mutex};
 
@@ -116,7 +116,7 @@ fn an_allocation_while_the_provider_leaves_gets_a_channel_that_is_freed_or_none(
         let id = registration.id();
         let over = meanwhile(machine, passive, move |passive| {
             for _ in 0..3 {
-                match client.allocate(passive, id, ChannelOptions::new(4)) {
+                match client.allocate(passive, id, life::ring(4)) {
                     Ok(channel) => drop(channel),
                     Err(error) => assert!(
                         matches!(error, AllocationError::NotStarted | AllocationError::Unknown),
@@ -170,7 +170,7 @@ fn a_channel_that_is_allocated_while_the_power_goes_takes_no_work_before_it_is_b
         let over = {
             let (client, got) = (client.clone(), got.clone());
             meanwhile(machine, passive, move |passive| {
-                match client.allocate(passive, id, ChannelOptions::new(4)) {
+                match client.allocate(passive, id, life::ring(4)) {
                     Ok(channel) => *got.lock().unwrap() = Some(channel),
                     Err(error) => assert_eq!(error, AllocationError::NotStarted),
                 }

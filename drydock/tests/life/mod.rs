@@ -11,10 +11,10 @@ use longshore_drydock::machine::{Machine, Memory, Signal, Step, What};
 use longshore_drydock::{Config as Dock, Effort, Plan, Run, Scenario, Target, run};
 use longshore_hardware::{DmaMemory, Lease};
 use longshore_netdma::registry::{
-    ChannelOptions, Client, ClientChannel, ClientEvents, Config, NetDma, Notification, NotificationCode,
-    ProviderId, Registration,
+    Client, ClientChannel, ClientEvents, Config, NetDma, Notification, NotificationCode, ProviderId,
+    Registration,
 };
-use longshore_netdma::{Completion, OperationHandle, Refused};
+use longshore_netdma::{Completion, OperationHandle, Refused, RingOptions};
 use spy::Spy;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
@@ -31,6 +31,16 @@ pub(crate) const CONFIG: Config = Config {
     message_interrupts: false,
     patience: PATIENCE,
 };
+
+/// A ring of this many descriptors.
+pub(crate) const fn ring(entries: u32) -> RingOptions {
+    RingOptions {
+        entries,
+        priority: 0,
+        cpus: u32::MAX,
+        pending_limit: u32::MAX,
+    }
+}
 
 /// What a client heard.
 pub(crate) struct Ear {
@@ -135,7 +145,7 @@ impl Life {
 
     pub(crate) fn channel(&self, passive: &Passive) -> ClientChannel<Machine> {
         let id = self.registration.id();
-        self.client.allocate(passive, id, ChannelOptions::new(8)).unwrap()
+        self.client.allocate(passive, id, ring(8)).unwrap()
     }
 
     /// Stops and deregisters.

@@ -9,6 +9,7 @@ use super::{ProviderId, Shared};
 use crate::channel::Channel;
 use crate::operation::OpenError;
 use crate::provider::{Attributes, ProviderFlags};
+use crate::ring::RingOptions;
 use crate::version::Version;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -33,28 +34,6 @@ pub struct ProviderInfo {
     pub phase: Phase,
     /// How many channels can be had now.
     pub free_channels: u32,
-}
-
-/// What a client wants of a channel.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ChannelOptions {
-    /// How many descriptors its ring has.
-    pub entries: u32,
-    /// Its urgency against others of the engine. Higher is more urgent.
-    pub priority: u32,
-    /// The CPUs that it may interrupt, one bit each; any if there is none (NETDMA-042).
-    pub cpus: Option<u32>,
-}
-
-impl ChannelOptions {
-    /// A channel of ordinary urgency, on any CPU.
-    pub const fn new(entries: u32) -> Self {
-        Self {
-            entries,
-            priority: 0,
-            cpus: None,
-        }
-    }
 }
 
 /// Why a client got no channel.
@@ -123,13 +102,14 @@ impl<M: Machine> Client<M> {
         self.shared.book(|book| book.infos())
     }
 
-    /// A channel of a provider, for this client alone (NETDMA-002).
+    /// A channel of a provider, for this client alone (NETDMA-002). Its urgency and its choice of CPUs are passed on to
+    /// the provider (NETDMA-042).
     #[doc(alias = "NetDmaAllocateChannel")]
     pub fn allocate(
         &self,
         passive: &Passive,
         provider: ProviderId,
-        options: ChannelOptions,
+        options: RingOptions,
     ) -> Result<ClientChannel<M>, AllocationError> {
         let shared = &self.shared;
         let permit = shared.book(|book| book.permit(provider))?;
@@ -160,15 +140,14 @@ impl<M: Machine> Client<M> {
         &self,
         passive: &Passive,
         permit: &Permit,
-        options: ChannelOptions,
+        options: RingOptions,
     ) -> Result<Arc<Channel<M>>, AllocationError> {
         let started = Started {
             provider: permit.provider.clone(),
             characteristics: permit.characteristics,
             attributes: permit.attributes,
-            options,
         };
-        let opened = Channel::open(passive, &self.shared.machine, &started, options.entries);
+        let opened = Channel::open_with(passive, &self.shared.machine, &started, options);
         opened.map(Arc::new).map_err(AllocationError::Open)
     }
 

@@ -22,7 +22,7 @@ mod registration;
 mod started;
 
 pub use check::RegisterError;
-pub use client::{AllocationError, ChannelOptions, Client, ClientChannel, ProviderInfo};
+pub use client::{AllocationError, Client, ClientChannel, ProviderInfo};
 pub use news::{ClientEvents, Notification, NotificationCode};
 pub use registration::{PowerChange, Registration};
 
@@ -271,7 +271,7 @@ impl<M: Machine> Shared<M> {
     /// Starts each channel of a provider anew.
     fn restart(&self, passive: &Passive, id: ProviderId) {
         for (_, channel) in self.channels(id) {
-            if !channel.restart(passive.into()) {
+            if !channel.restart(passive, self.config.patience) {
                 self.machine.emit(Event::Note(
                     "a channel did not start again after the power came back",
                 ));

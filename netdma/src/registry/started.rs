@@ -1,6 +1,5 @@
-//! A provider as a channel sees it: with what it started with, and what the client asked for.
+//! A provider as a channel sees it: with what it started with, and with processor groups where it takes them.
 
-use super::client::ChannelOptions;
 use crate::provider::{
     AllocateError, Allocated, Attributes, ChannelInterface, ChannelParameters, Characteristics,
     GroupAffinity, Provider, ProviderFlags,
@@ -13,7 +12,6 @@ pub(super) struct Started {
     pub(super) provider: Arc<dyn Provider>,
     pub(super) characteristics: Characteristics,
     pub(super) attributes: Attributes,
-    pub(super) options: ChannelOptions,
 }
 
 impl Provider for Started {
@@ -31,22 +29,16 @@ impl Provider for Started {
         parameters: ChannelParameters,
         interface: Arc<dyn ChannelInterface>,
     ) -> Result<Allocated, AllocateError> {
-        let cpus = self.options.cpus.unwrap_or(parameters.cpus);
         let groups = ProviderFlags::PROCESSOR_GROUPS;
         let group = self
             .characteristics
             .flags
             .contains(groups)
             .then_some(GroupAffinity {
-                mask: u64::from(cpus),
+                mask: u64::from(parameters.cpus),
                 group: 0,
             });
-        let parameters = ChannelParameters {
-            priority: self.options.priority,
-            cpus,
-            group,
-            ..parameters
-        };
+        let parameters = ChannelParameters { group, ..parameters };
         self.provider.allocate_channel(level, parameters, interface)
     }
 }
