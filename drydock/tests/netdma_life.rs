@@ -16,7 +16,9 @@ use longshore_drydock::machine::Machine;
 use longshore_netdma::provider::{ChannelAffinity, GroupAffinity};
 use longshore_netdma::registry::phase::Phase;
 use longshore_netdma::registry::{AllocationError, Config, NetDma, PowerChange, RegisterError};
-use longshore_netdma::{Attributes, Handlers, OpenError, ProviderFlags, Refused, RingOptions, Version};
+use longshore_netdma::{
+    Attributes, Completion, Handlers, OpenError, ProviderFlags, Refused, Request, RingOptions, Version,
+};
 use std::sync::{Arc, Mutex};
 
 const OPTIONS: RingOptions = life::ring(8);
@@ -164,7 +166,7 @@ fn each_start_brings_new_attributes_and_bad_ones_leave_the_provider_unavailable(
     assert_eq!(misuses(&run), [bad, bad]);
 }
 
-/// Proves: NETDMA-001, NETDMA-002, NETDMA-042, NETDMA-202, AMB-20.
+/// Proves: NETDMA-001, NETDMA-002, NETDMA-042, AMB-20.
 #[test]
 fn clients_providers_and_channels_live_side_by_side_and_each_channel_is_one_clients() {
     explore("many", 40, |machine, passive| {
@@ -230,6 +232,37 @@ fn clients_providers_and_channels_live_side_by_side_and_each_channel_is_one_clie
         registration.stop(passive);
         other.serve(false);
         registration.deregister(passive);
+        life.leave(passive);
+    });
+}
+
+/// Proves: NETDMA-202.
+#[test]
+fn a_client_enumerates_owns_a_channel_fences_flushes_and_asks() {
+    explore("client", 100, |machine, passive| {
+        let life = Life::new(machine, passive, Spy::new(machine, passive, Version::V2_1));
+        let known = life.client.providers(passive);
+        assert_eq!(known.len(), 1);
+        assert_eq!(
+            (known[0].version, known[0].name),
+            (Version::V2_1, Some("CPU engine"))
+        );
+        let channel = life.client.allocate(passive, known[0].id, OPTIONS).unwrap();
+        let cargo = Cargo::new(machine);
+        let level = || (&*passive).into();
+        let copy = channel
+            .queue(level(), cargo.request(), Completion::empty())
+            .unwrap();
+        let fence = channel
+            .queue(level(), Request::null(), Completion::INTERRUPT)
+            .unwrap();
+        assert!(!channel.is_complete(level(), copy), "nobody was told of it");
+        channel.flush(level()).unwrap();
+        assert_eq!(channel.wait(passive, fence, PATIENCE), Ok(Outcome::COMPLETED));
+        assert!(channel.is_complete(level(), copy), "it came before the fence");
+        assert_eq!(channel.take(copy), Some(Outcome::COMPLETED));
+        assert!(cargo.arrived());
+        drop(channel);
         life.leave(passive);
     });
 }

@@ -14,7 +14,7 @@ use longshore_netdma::registry::{
     Client, ClientChannel, ClientEvents, Config, NetDma, Notification, NotificationCode, ProviderId,
     Registration,
 };
-use longshore_netdma::{Completion, OperationHandle, Refused, RingOptions};
+use longshore_netdma::{Completion, OperationHandle, Refused, Request, RingOptions};
 use spy::Spy;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
@@ -182,6 +182,10 @@ impl Cargo {
     ) -> Result<OperationHandle, Refused> {
         let (to, from) = (self.destination.address(), self.source.address());
         channel.copy(passive.into(), to, from, LENGTH, Completion::all())
+    }
+
+    pub(crate) fn request(&self) -> Request<'_> {
+        Request::copy(self.destination.range(), self.source.range())
     }
 
     pub(crate) fn arrived(&self) -> bool {

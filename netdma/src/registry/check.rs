@@ -119,7 +119,7 @@ mod tests {
         characteristics(&told, Version::V2_1, false)
     }
 
-    /// Proves: NETDMA-021.
+    /// Proves: NETDMA-003, NETDMA-021.
     #[test]
     fn every_set_of_handlers_is_judged_as_the_contract_says() {
         for bits in 0..=Handlers::all().bits() {
