@@ -1,10 +1,9 @@
-//! What NetDMA's client side must do over a provider: every accepted copy has one truthful outcome, whatever
-//! happens to the channel.
+//! What a shared channel must do, whoever comes in between.
 
-use super::provider::Build;
-use super::{Bay, Check};
-use crate::explore::{Faults, Scenario, Target};
+use crate::explore::{Faults, Scenario};
 use crate::machine::{Machine, Memory, Signal};
+use crate::suites::Bay;
+use crate::suites::provider::Build;
 use longshore_core::completion::{Outcome, Verdict};
 use longshore_core::machine::{Machine as _, Signal as _};
 use longshore_core::{Dispatch, Passive, Rule};
@@ -23,11 +22,10 @@ const COPIES: usize = 4;
 /// Longer than any healthy channel takes.
 const LONG: Duration = Duration::from_millis(50);
 
-/// Checks NetDMA's client side over a provider. `build` makes the provider anew for each run.
-pub fn check_client(build: impl Fn(&Bay<'_>) -> Arc<dyn Provider> + Send + Sync + 'static) -> Check {
-    let build: Build = Arc::new(build);
+/// The scenarios of a shared channel.
+pub(super) fn scenarios(build: &Build) -> Vec<Scenario> {
     let scenario = |name, act: fn(&Arc<Client>, &mut Passive)| {
-        let build = Arc::clone(&build);
+        let build = Arc::clone(build);
         Scenario::new(name, move |machine: &Machine, passive| {
             if let Some(client) = Client::open(machine, passive, &build) {
                 act(&client, passive);
@@ -43,15 +41,11 @@ pub fn check_client(build: impl Fn(&Bay<'_>) -> Arc<dyn Provider> + Send + Sync 
         bus_errors: true,
         ..Faults::default()
     };
-    Check::new(Target {
-        name: "client".to_owned(),
-        suite: "client",
-        scenarios: vec![
-            scenario("copies", copies).with_faults(early),
-            scenario("abort", abort),
-            scenario("bus-error", bus_error).with_faults(bus),
-        ],
-    })
+    vec![
+        scenario("copies", copies).with_faults(early),
+        scenario("abort", abort),
+        scenario("bus-error", bus_error).with_faults(bus),
+    ]
 }
 
 struct Buffers {
