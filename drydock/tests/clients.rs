@@ -8,7 +8,7 @@ use longshore_engines::cpu::{Config, CpuEngine};
 use longshore_netdma::Version;
 use std::sync::Arc;
 
-/// Proves: NETDMA-002, NETDMA-070, NETDMA-073, NETDMA-078, NETDMA-083, RACE-6, PAIN-08, PAIN-09, PAIN-13, PAIN-23.
+/// Proves: NETDMA-002, RACE-6, RACE-9, AMB-12, PAIN-08, PAIN-09, PAIN-13, PAIN-23.
 ///
 /// A ring of one user and a channel of several, in both generations, with and without the optional handlers: random
 /// mixes, cancels, aborts and restarts at every point. Each operation ends once, in order, and as memory shows.
