@@ -108,7 +108,6 @@ impl<M: Machine, P: Port, H> Ring<M, P, H> {
     fn cut_stopped(&mut self, level: AtMostDispatch<'_>) -> Result<usize, Unsuccessful> {
         if self.running {
             self.halt(level, self.stopper().ok_or(Unsuccessful)?)?;
-            self.drop_superseded();
             self.memory.take_back(self.done..self.given);
             self.memory.close_link();
             self.given = self.done;
@@ -123,6 +122,7 @@ impl<M: Machine, P: Port, H> Ring<M, P, H> {
                 ended += 1;
             }
         }
+        self.trim();
         // If that fails, the next poll tries again.
         let _ = self.advance(level);
         Ok(ended)
@@ -146,7 +146,7 @@ impl<M: Machine, P: Port, H> Ring<M, P, H> {
         self.rung = self.rung.min(self.slots.newest);
     }
 
-    fn operations(&self) -> Range<u64> {
+    pub(super) fn operations(&self) -> Range<u64> {
         self.slots.oldest..self.slots.newest
     }
 }

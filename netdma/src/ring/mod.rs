@@ -73,8 +73,6 @@ pub struct Ring<M: Machine, P: Port, H = ()> {
     rung: u64,
     /// The place behind that operation.
     rung_end: u64,
-    /// What lies before this place was dropped by a start, unless it turns out to be done.
-    superseded: Option<u64>,
     /// The channel was started and did not stop since.
     running: bool,
     /// The engine is held between two descriptors, as the user asked.
@@ -142,7 +140,6 @@ impl<M: Machine, P: Port, H> Ring<M, P, H> {
             head: 0,
             rung: 0,
             rung_end: 0,
-            superseded: None,
             running: false,
             suspended: false,
             closed: false,
