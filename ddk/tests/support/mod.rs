@@ -1,4 +1,5 @@
 //! C compilers, for tests.
+#![allow(dead_code, reason = "each test file uses its own part of this")]
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -48,4 +49,30 @@ pub(crate) fn compile(compiler: &str, arguments: &[&str]) -> Result<(), String> 
         "{compiler} {arguments:?}\n{}",
         String::from_utf8_lossy(&output.stderr)
     ))
+}
+
+/// Builds a module of these files, or `None` where the compiler is missing.
+pub(crate) fn module(
+    name: &'static str,
+    output: &str,
+    sources: &[&str],
+    defines: &[&str],
+) -> Option<PathBuf> {
+    let compiler = compiler(name)?;
+    let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(output);
+    let sources: Vec<String> = sources
+        .iter()
+        .map(|source| file(source).display().to_string())
+        .collect();
+    let shared = ["-std=c11", "-O1", "-g", "-shared", "-fPIC", "-o"];
+    let arguments: Vec<&str> = shared
+        .into_iter()
+        .chain(path.to_str())
+        .chain(defines.iter().copied())
+        .chain(sources.iter().map(String::as_str))
+        .collect();
+    if let Err(complaint) = compile(compiler, &arguments) {
+        panic!("{complaint}");
+    }
+    Some(path)
 }
