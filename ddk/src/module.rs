@@ -92,6 +92,24 @@ impl Edge {
 }
 
 impl Attached {
+    /// A device of code that stands in for a module.
+    #[cfg(test)]
+    pub(crate) fn of(
+        edge: Arc<Edge>,
+        attach: AttachRoutine,
+        detach: DetachRoutine,
+        device: Handle,
+    ) -> Arc<Self> {
+        let module = Module { attach, detach };
+        let context = 0;
+        Arc::new(Self {
+            edge,
+            module,
+            device,
+            context,
+        })
+    }
+
     /// The machine it is attached to.
     pub fn edge(&self) -> &Arc<Edge> {
         &self.edge

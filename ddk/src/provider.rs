@@ -236,3 +236,6 @@ impl ProviderChannel for CChannel {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

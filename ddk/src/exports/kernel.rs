@@ -38,24 +38,24 @@ fn refuse(edge: &Edge, call: &'static str) {
 }
 
 #[unsafe(no_mangle)]
-extern "C" fn KeGetCurrentProcessorNumber() -> u32 {
+pub(super) extern "C" fn KeGetCurrentProcessorNumber() -> u32 {
     export(0, |edge| edge.world.cpu().0)
 }
 
 #[unsafe(no_mangle)]
-extern "C" fn KeGetCurrentIrql() -> u8 {
+pub(super) extern "C" fn KeGetCurrentIrql() -> u8 {
     export(Irql::PASSIVE.0, |edge| edge.world.level().0)
 }
 
 #[unsafe(no_mangle)]
-extern "C" fn KeStallExecutionProcessor(microseconds: u32) {
+pub(super) extern "C" fn KeStallExecutionProcessor(microseconds: u32) {
     export((), |edge| {
         (0..microseconds.min(LONGEST_STALL)).for_each(|_| edge.world.relax());
     });
 }
 
 #[unsafe(no_mangle)]
-extern "C" fn KeInitializeSpinLock(lock: *mut usize) {
+pub(super) extern "C" fn KeInitializeSpinLock(lock: *mut usize) {
     export((), |edge| {
         if lock.is_null() {
             refuse(edge, "KeInitializeSpinLock");
@@ -66,7 +66,7 @@ extern "C" fn KeInitializeSpinLock(lock: *mut usize) {
 }
 
 #[unsafe(no_mangle)]
-extern "C" fn KeAcquireSpinLockRaiseToDpc(lock: *mut usize) -> u8 {
+pub(super) extern "C" fn KeAcquireSpinLockRaiseToDpc(lock: *mut usize) -> u8 {
     export(Irql::PASSIVE.0, |edge| {
         const CALL: &str = "KeAcquireSpinLock";
         let level = edge.world.level();
@@ -83,7 +83,7 @@ extern "C" fn KeAcquireSpinLockRaiseToDpc(lock: *mut usize) -> u8 {
 }
 
 #[unsafe(no_mangle)]
-extern "C" fn KeReleaseSpinLock(lock: *mut usize, level: u8) {
+pub(super) extern "C" fn KeReleaseSpinLock(lock: *mut usize, level: u8) {
     export((), |edge| {
         if !edge
             .spin_locks
@@ -95,7 +95,7 @@ extern "C" fn KeReleaseSpinLock(lock: *mut usize, level: u8) {
 }
 
 #[unsafe(no_mangle)]
-extern "C" fn KeAcquireSpinLockAtDpcLevel(lock: *mut usize) {
+pub(super) extern "C" fn KeAcquireSpinLockAtDpcLevel(lock: *mut usize) {
     export((), |edge| {
         const CALL: &str = "KeAcquireSpinLockAtDpcLevel";
         let right = edge.world.level() == Irql::DISPATCH;
@@ -111,7 +111,7 @@ extern "C" fn KeAcquireSpinLockAtDpcLevel(lock: *mut usize) {
 }
 
 #[unsafe(no_mangle)]
-extern "C" fn KeReleaseSpinLockFromDpcLevel(lock: *mut usize) {
+pub(super) extern "C" fn KeReleaseSpinLockFromDpcLevel(lock: *mut usize) {
     export((), |edge| {
         if !edge
             .spin_locks
@@ -123,7 +123,7 @@ extern "C" fn KeReleaseSpinLockFromDpcLevel(lock: *mut usize) {
 }
 
 #[unsafe(no_mangle)]
-extern "C" fn KeInitializeDpc(dpc: *mut Kdpc, routine: Option<DeferredRoutine>, context: Pointer) {
+pub(super) extern "C" fn KeInitializeDpc(dpc: *mut Kdpc, routine: Option<DeferredRoutine>, context: Pointer) {
     export((), |edge| match routine {
         Some(routine) if !dpc.is_null() => {
             edge.deferreds
@@ -134,7 +134,7 @@ extern "C" fn KeInitializeDpc(dpc: *mut Kdpc, routine: Option<DeferredRoutine>, 
 }
 
 #[unsafe(no_mangle)]
-extern "C" fn KeSetTargetProcessorDpc(dpc: *mut Kdpc, number: i8) {
+pub(super) extern "C" fn KeSetTargetProcessorDpc(dpc: *mut Kdpc, number: i8) {
     export((), |edge| {
         let cpu = u32::try_from(number).unwrap_or(u32::MAX);
         if !edge.deferreds.set_target(dpc.addr(), Cpu(cpu)) {
@@ -144,7 +144,7 @@ extern "C" fn KeSetTargetProcessorDpc(dpc: *mut Kdpc, number: i8) {
 }
 
 #[unsafe(no_mangle)]
-extern "C" fn KeInsertQueueDpc(dpc: *mut Kdpc, first: Pointer, second: Pointer) -> u8 {
+pub(super) extern "C" fn KeInsertQueueDpc(dpc: *mut Kdpc, first: Pointer, second: Pointer) -> u8 {
     export(0, |edge| {
         let arguments = [first, second].map(Pointer::expose_provenance);
         match edge.deferreds.insert(dpc.addr(), edge.world.cpu(), arguments) {
@@ -158,7 +158,7 @@ extern "C" fn KeInsertQueueDpc(dpc: *mut Kdpc, first: Pointer, second: Pointer) 
 }
 
 #[unsafe(no_mangle)]
-extern "C" fn KeRemoveQueueDpc(dpc: *mut Kdpc) -> u8 {
+pub(super) extern "C" fn KeRemoveQueueDpc(dpc: *mut Kdpc) -> u8 {
     export(0, |edge| match edge.deferreds.remove(dpc.addr()) {
         Some(removed) => u8::from(removed),
         None => {
@@ -169,7 +169,7 @@ extern "C" fn KeRemoveQueueDpc(dpc: *mut Kdpc) -> u8 {
 }
 
 #[unsafe(no_mangle)]
-extern "C" fn KeFlushQueuedDpcs() {
+pub(super) extern "C" fn KeFlushQueuedDpcs() {
     export((), |edge| {
         if edge.at_passive("KeFlushQueuedDpcs") {
             edge.deferreds.flush(edge.world.as_ref());
@@ -178,7 +178,7 @@ extern "C" fn KeFlushQueuedDpcs() {
 }
 
 #[unsafe(no_mangle)]
-extern "C" fn ExAllocatePoolWithTag(_: u32, bytes: usize, tag: u32) -> Pointer {
+pub(super) extern "C" fn ExAllocatePoolWithTag(_: u32, bytes: usize, tag: u32) -> Pointer {
     export(null_mut(), |edge| {
         if !edge.at_most_dispatch("ExAllocatePoolWithTag") {
             return null_mut();
@@ -190,7 +190,7 @@ extern "C" fn ExAllocatePoolWithTag(_: u32, bytes: usize, tag: u32) -> Pointer {
 }
 
 #[unsafe(no_mangle)]
-extern "C" fn ExFreePoolWithTag(block: Pointer, tag: u32) {
+pub(super) extern "C" fn ExFreePoolWithTag(block: Pointer, tag: u32) {
     export((), |edge| {
         const CALL: &str = "ExFreePoolWithTag";
         if !edge.at_most_dispatch(CALL) {

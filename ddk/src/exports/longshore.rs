@@ -49,7 +49,7 @@ fn no_machine() -> Status {
 ///
 /// `to` is NULL or can be written for `length` bytes.
 #[unsafe(no_mangle)]
-unsafe extern "C" fn LsReadPhysical(from: PhysicalAddress, to: *mut u8, length: usize) -> Status {
+pub(super) unsafe extern "C" fn LsReadPhysical(from: PhysicalAddress, to: *mut u8, length: usize) -> Status {
     export(no_machine(), |edge| {
         if to.is_null() && length > 0 {
             return refuse(edge, "LsReadPhysical");
@@ -63,7 +63,11 @@ unsafe extern "C" fn LsReadPhysical(from: PhysicalAddress, to: *mut u8, length: 
 ///
 /// `from` is NULL or can be read for `length` bytes.
 #[unsafe(no_mangle)]
-unsafe extern "C" fn LsWritePhysical(to: PhysicalAddress, from: *const u8, length: usize) -> Status {
+pub(super) unsafe extern "C" fn LsWritePhysical(
+    to: PhysicalAddress,
+    from: *const u8,
+    length: usize,
+) -> Status {
     export(no_machine(), |edge| {
         if from.is_null() && length > 0 {
             return refuse(edge, "LsWritePhysical");
@@ -74,7 +78,7 @@ unsafe extern "C" fn LsWritePhysical(to: PhysicalAddress, from: *const u8, lengt
 }
 
 #[unsafe(no_mangle)]
-extern "C" fn LsCopyPhysical(to: PhysicalAddress, from: PhysicalAddress, length: usize) -> Status {
+pub(super) extern "C" fn LsCopyPhysical(to: PhysicalAddress, from: PhysicalAddress, length: usize) -> Status {
     export(no_machine(), |edge| {
         status(edge.world.memory().copy(to.into(), from.into(), length as u64))
     })
@@ -84,7 +88,7 @@ extern "C" fn LsCopyPhysical(to: PhysicalAddress, from: PhysicalAddress, length:
 ///
 /// `value` is NULL or can be written.
 #[unsafe(no_mangle)]
-unsafe extern "C" fn LsLoadPhysical64(at: PhysicalAddress, value: *mut u64) -> Status {
+pub(super) unsafe extern "C" fn LsLoadPhysical64(at: PhysicalAddress, value: *mut u64) -> Status {
     export(no_machine(), |edge| {
         if value.is_null() {
             return refuse(edge, "LsLoadPhysical64");
@@ -97,14 +101,14 @@ unsafe extern "C" fn LsLoadPhysical64(at: PhysicalAddress, value: *mut u64) -> S
 }
 
 #[unsafe(no_mangle)]
-extern "C" fn LsStorePhysical64(at: PhysicalAddress, value: u64) -> Status {
+pub(super) extern "C" fn LsStorePhysical64(at: PhysicalAddress, value: u64) -> Status {
     export(no_machine(), |edge| {
         status(edge.world.memory().store_u64(at.into(), value))
     })
 }
 
 #[unsafe(no_mangle)]
-extern "C" fn LsEngineProcessor(device: Pointer) -> u32 {
+pub(super) extern "C" fn LsEngineProcessor(device: Pointer) -> u32 {
     export(0, |edge| {
         if !edge.is_device(Handle::from_raw(device.addr())) {
             refuse(edge, "LsEngineProcessor");
@@ -114,7 +118,7 @@ extern "C" fn LsEngineProcessor(device: Pointer) -> u32 {
 }
 
 #[unsafe(no_mangle)]
-extern "C" fn LsPoint() {
+pub(super) extern "C" fn LsPoint() {
     export((), |edge| edge.world.point());
 }
 
@@ -122,7 +126,7 @@ extern "C" fn LsPoint() {
 ///
 /// `place` is NULL or can be written.
 #[unsafe(no_mangle)]
-unsafe extern "C" fn LsConnectInterrupt(
+pub(super) unsafe extern "C" fn LsConnectInterrupt(
     device: Pointer,
     processor: u32,
     routine: Option<ServiceRoutine>,
@@ -158,7 +162,7 @@ unsafe extern "C" fn LsConnectInterrupt(
 }
 
 #[unsafe(no_mangle)]
-extern "C" fn LsDisconnectInterrupt(interrupt: Pointer) {
+pub(super) extern "C" fn LsDisconnectInterrupt(interrupt: Pointer) {
     export((), |edge| {
         const CALL: &str = "LsDisconnectInterrupt";
         if edge.at_passive(CALL) && !edge.interrupts.disconnect(Handle::from_raw(interrupt.addr())) {
@@ -168,12 +172,12 @@ extern "C" fn LsDisconnectInterrupt(interrupt: Pointer) {
 }
 
 #[unsafe(no_mangle)]
-extern "C" fn LsAssertInterrupt(interrupt: Pointer) {
+pub(super) extern "C" fn LsAssertInterrupt(interrupt: Pointer) {
     set_line("LsAssertInterrupt", interrupt, true);
 }
 
 #[unsafe(no_mangle)]
-extern "C" fn LsDeassertInterrupt(interrupt: Pointer) {
+pub(super) extern "C" fn LsDeassertInterrupt(interrupt: Pointer) {
     set_line("LsDeassertInterrupt", interrupt, false);
 }
 

@@ -31,3 +31,6 @@ fn export<R: Copy>(refused: R, body: impl FnOnce(&Edge) -> R) -> R {
 pub(crate) fn keep() {
     std::hint::black_box([netdma::all().as_slice(), &kernel::all(), &longshore::all()]);
 }
+
+#[cfg(test)]
+mod tests;

@@ -28,7 +28,7 @@ fn handle(pointer: Pointer) -> Handle {
 }
 
 #[unsafe(no_mangle)]
-extern "C" fn NetDmaGetVersion() -> u32 {
+pub(super) extern "C" fn NetDmaGetVersion() -> u32 {
     export((), |edge| {
         edge.at_passive("NetDmaGetVersion");
     });
@@ -39,7 +39,7 @@ extern "C" fn NetDmaGetVersion() -> u32 {
 ///
 /// The pointers are NULL or point at what the header says.
 #[unsafe(no_mangle)]
-unsafe extern "C" fn NetDmaRegisterProvider(
+pub(super) unsafe extern "C" fn NetDmaRegisterProvider(
     context: Pointer,
     place: *mut Pointer,
     characteristics: *const ProviderCharacteristics,
@@ -59,7 +59,7 @@ unsafe extern "C" fn NetDmaRegisterProvider(
 }
 
 #[unsafe(no_mangle)]
-extern "C" fn NetDmaDeregisterProvider(provider: Pointer) {
+pub(super) extern "C" fn NetDmaDeregisterProvider(provider: Pointer) {
     export((), |edge| edge.deregister_provider(handle(provider)));
 }
 
@@ -67,14 +67,17 @@ extern "C" fn NetDmaDeregisterProvider(provider: Pointer) {
 ///
 /// The attributes are NULL or what the header says.
 #[unsafe(no_mangle)]
-unsafe extern "C" fn NetDmaProviderStart(provider: Pointer, attributes: *const ProviderAttributes) {
+pub(super) unsafe extern "C" fn NetDmaProviderStart(
+    provider: Pointer,
+    attributes: *const ProviderAttributes,
+) {
     // SAFETY: the caller's promise.
     let attributes = unsafe { memory::read(attributes) };
     export((), |edge| edge.start_provider(handle(provider), attributes));
 }
 
 #[unsafe(no_mangle)]
-extern "C" fn NetDmaProviderStop(provider: Pointer) {
+pub(super) extern "C" fn NetDmaProviderStop(provider: Pointer) {
     export((), |edge| edge.stop_provider(handle(provider)));
 }
 
@@ -82,7 +85,10 @@ extern "C" fn NetDmaProviderStop(provider: Pointer) {
 ///
 /// The notification is NULL or what the header says.
 #[unsafe(no_mangle)]
-unsafe extern "C" fn NetDmaPnPEventNotify(provider: Pointer, notification: *const PnpNotification) {
+pub(super) unsafe extern "C" fn NetDmaPnPEventNotify(
+    provider: Pointer,
+    notification: *const PnpNotification,
+) {
     // SAFETY: the caller's promise.
     let notification = unsafe { memory::read(notification) };
     export((), |edge| edge.notify(handle(provider), notification));
@@ -92,7 +98,7 @@ unsafe extern "C" fn NetDmaPnPEventNotify(provider: Pointer, notification: *cons
 ///
 /// The place for the CPU is NULL or what the header says.
 #[unsafe(no_mangle)]
-unsafe extern "C" fn NetDmaIsr(channel: Pointer, last: PhysicalAddress, place: *mut u32) {
+pub(super) unsafe extern "C" fn NetDmaIsr(channel: Pointer, last: PhysicalAddress, place: *mut u32) {
     let cpu = export(0, |edge| {
         let here = edge.world.cpu();
         let Some(channel) = edge.channels.get(handle(channel)) else {
@@ -112,7 +118,7 @@ unsafe extern "C" fn NetDmaIsr(channel: Pointer, last: PhysicalAddress, place: *
 }
 
 #[unsafe(no_mangle)]
-extern "C" fn NetDmaInterruptDpc(channel: Pointer, last: PhysicalAddress) {
+pub(super) extern "C" fn NetDmaInterruptDpc(channel: Pointer, last: PhysicalAddress) {
     export((), |edge| {
         let told = edge
             .channels
