@@ -4,6 +4,7 @@
 mod support;
 
 use longshore_ddk::{Edge, Module};
+use longshore_drydock::suites::client::check_client;
 use longshore_drydock::{Bay, Check, check_provider};
 use longshore_netdma::Provider;
 use std::sync::Arc;
@@ -53,6 +54,24 @@ fn the_second_generation_keeps_the_contract_with_gcc() {
 #[test]
 fn the_second_generation_keeps_the_contract_with_clang() {
     assert_clean("clang", "clang-2.so", "-DPROVIDER_VERSION=0x0201");
+}
+
+/// NetDMA's own client side over it: the two journeys meet.
+#[test]
+fn every_copy_by_a_provider_in_c_has_one_outcome() {
+    for (output, version) in [
+        ("client-1.so", "-DPROVIDER_VERSION=0x0101"),
+        ("client-2.so", "-DPROVIDER_VERSION=0x0201"),
+    ] {
+        let Some(path) = module("gcc", output, &SOURCES, &[PIECE, version]) else {
+            return;
+        };
+        let module = Module::load(path).unwrap();
+        check_client(move |bay| attach(bay, &module))
+            .seeds(200)
+            .at_every_point()
+            .assert();
+    }
 }
 
 #[test]
