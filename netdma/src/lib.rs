@@ -14,20 +14,19 @@
 extern crate alloc;
 
 pub mod channel;
-mod interface;
 mod layout;
 pub mod operation;
 pub mod port;
 pub mod provider;
-mod ring;
+pub mod ring;
 pub mod state;
-mod submission;
 pub mod version;
 
 pub use channel::Channel;
-pub use operation::{Completion, NoOutcome, OpenError, OperationHandle, Refused};
+pub use operation::{Completion, NoOutcome, OpenError, OperationHandle, Refusal, Refused, Ticket};
 pub use port::Port;
 pub use provider::{
     Allocated, ChannelInterface, ChannelParameters, Characteristics, Handlers, Provider, ProviderChannel,
 };
+pub use ring::{Limits, Request, Ring, RingOptions};
 pub use version::Version;

@@ -1,0 +1,55 @@
+//! How a ring is opened.
+
+use crate::provider::{Characteristics, Handlers};
+use crate::version::Version;
+use longshore_hardware::BusAddress;
+
+/// What the channel beneath a ring can do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// The version of the contract it implements.
+    pub version: Version,
+    /// The optional handlers it has.
+    pub handlers: Handlers,
+    /// The most bytes that one descriptor may move (NETDMA-055).
+    pub maximum_transfer_size: u32,
+    /// The last address that it reaches.
+    pub maximum_address: BusAddress,
+}
+
+impl From<Characteristics> for Limits {
+    /// The limits that a provider names itself. It reaches everything.
+    fn from(characteristics: Characteristics) -> Self {
+        Self {
+            version: characteristics.version,
+            handlers: characteristics.handlers,
+            maximum_transfer_size: characteristics.maximum_transfer_size,
+            maximum_address: BusAddress::new(u64::MAX),
+        }
+    }
+}
+
+/// What a user asks of a ring.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RingOptions {
+    /// How many descriptors the ring has, of which one is always kept back.
+    pub entries: u32,
+    /// The channel's urgency against others of the engine. Higher is more urgent.
+    pub priority: u32,
+    /// The CPUs that the channel's deferred call may run on, one bit each.
+    pub cpus: u32,
+    /// How many operations may be without an outcome at once.
+    pub pending_limit: u32,
+}
+
+impl Default for RingOptions {
+    /// A ring of 64, of no urgency, on any CPU, limited by its entries only.
+    fn default() -> Self {
+        Self {
+            entries: 64,
+            priority: 0,
+            cpus: u32::MAX,
+            pending_limit: u32::MAX,
+        }
+    }
+}
