@@ -52,6 +52,12 @@ impl Memory {
         self.store.arena.size() as u64
     }
 
+    /// Whether the other one is the same memory.
+    #[inline]
+    pub fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.store, &other.store)
+    }
+
     /// Lets devices reach memory that is not the machine's, while `section` runs: what it lends has bus addresses
     /// until it returns. Afterwards nobody reaches those bytes any more, whatever an engine still tries.
     ///
