@@ -188,3 +188,6 @@ impl ChannelInterface for Bell {
         self.ring();
     }
 }
+
+#[cfg(test)]
+mod tests;

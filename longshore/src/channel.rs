@@ -18,6 +18,7 @@ use std::fmt;
 use std::io;
 use std::os::fd::BorrowedFd;
 use std::sync::Arc;
+use std::task::Waker;
 use std::time::Duration;
 
 /// A channel that moves memory, for one user.
@@ -48,10 +49,12 @@ use std::time::Duration;
 pub struct DmaChannel<E: Engine = InlineCpu> {
     // First of all to be dropped: from then on nobody rings.
     state: RefCell<State<E>>,
-    pub(crate) bell: Arc<Bell>,
+    bell: Arc<Bell>,
     /// Rings when a time is up, for those who sleep.
     alarm: Option<Timer>,
     armed: Cell<Option<Instant>>,
+    /// Tasks may wait for the bell.
+    awaited: Cell<bool>,
     looks: u32,
     machine: Machine,
     host: Arc<Host>,
@@ -93,6 +96,7 @@ impl<E: Engine> DmaChannel<E> {
             bell,
             alarm,
             armed: Cell::new(None),
+            awaited: Cell::new(false),
             looks: options.looks,
             machine,
             host,
@@ -253,13 +257,21 @@ impl<E: Engine> DmaChannel<E> {
             let more = state.has_tagged() || state.is_busy();
             self.bell.looked(more, state.ring.is_engine_busy());
         }
-        let mailed = state.take_mailed();
+        // What this call brought about, no interrupt tells those who await it.
+        let news = self.awaited.get() && (state.take_mailed() || state.ring.has_work());
         drop(state);
-        // A waker may come back into the channel at once.
-        if mailed {
+        if news {
+            // A waker may come back into the channel at once.
+            self.awaited.set(false);
             self.bell.wake_tasks();
         }
         Ok(result)
+    }
+
+    /// This task is to be woken when there is news. It must look once more before it lies down.
+    pub(crate) fn listen(&self, waker: &Waker) {
+        self.awaited.set(true);
+        self.bell.listen(waker);
     }
 
     #[inline]

@@ -244,7 +244,7 @@ impl<B: Returned, E: Engine> Future for Operation<'_, B, E> {
         let mut seen = self.look();
         if E::RUNS_BY_ITSELF && matches!(seen, Ok((None, _))) {
             // Listen first, then look: see the bell.
-            self.channel.bell.listen(waker);
+            self.channel.listen(waker);
             seen = self.look();
         }
         match seen {
