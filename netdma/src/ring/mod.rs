@@ -108,8 +108,14 @@ impl<M: Machine, P: Port, H> Ring<M, P, H> {
             return Err(OpenError::BadProvider);
         }
         let counted = limits.version.counted();
-        let mut memory = RingMemory::new(machine, options.entries, limits.maximum_address, counted)
-            .map_err(OpenError::Memory)?;
+        let mut memory = RingMemory::new(
+            machine,
+            options.entries,
+            limits.maximum_address,
+            counted,
+            options.interrupts,
+        )
+        .map_err(OpenError::Memory)?;
         let slots = Slots::new(machine, options.entries);
         let cpus = options.cpus & u32::MAX.unbounded_shr(32u32.saturating_sub(machine.cpus()));
         let parameters = ChannelParameters {
