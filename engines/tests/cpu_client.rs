@@ -80,8 +80,8 @@ fn what_cannot_be_done_is_refused() {
     let buffer = zeros(machine, 64);
     let copy = |to, len| channel.copy((&passive).into(), to, buffer.address(), len, Completion::STATUS);
     assert_eq!(copy(buffer.address(), 0), Err(Refused::Empty));
-    let too_long = u64::from(MAXIMUM_TRANSFER_SIZE) + 1;
-    assert_eq!(copy(buffer.address(), too_long), Err(Refused::TooLong));
+    let too_long = 2 * u64::from(MAXIMUM_TRANSFER_SIZE) + 1;
+    assert_eq!(copy(buffer.address(), too_long), Err(Refused::TooManyDescriptors));
     assert_eq!(copy(BusAddress::new(u64::MAX), 2), Err(Refused::OutOfRange));
     let first = copy(buffer.address(), 64).unwrap();
     let second = copy(buffer.address(), 64).unwrap();

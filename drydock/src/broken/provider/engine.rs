@@ -1,8 +1,8 @@
 //! What moves the data.
 
-use super::Flaw;
 use super::channel::Channel;
 use super::cursor::{Position, Wanted};
+use super::{Flaw, MAXIMUM_TRANSFER_SIZE};
 use crate::machine::Memory;
 use longshore_core::Machine as _;
 use longshore_core::machine::Lock as _;
@@ -195,7 +195,7 @@ impl Channel {
             return Ok(Vec::new());
         }
         let mut size = u64::from(descriptor.transfer_size);
-        if size > 2 * PAGE {
+        if size > u64::from(MAXIMUM_TRANSFER_SIZE) {
             return Err(Broken);
         }
         if self.flaw == Flaw::WritesPastTheEnd {

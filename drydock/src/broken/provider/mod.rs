@@ -17,10 +17,11 @@ use crate::suites::Bay;
 use channel::Channel;
 use longshore_core::AtMostDispatch;
 use longshore_core::machine::Cpu;
+use longshore_hardware::BusAddress;
 use longshore_netdma::provider::AllocateError;
 use longshore_netdma::{
-    Allocated, ChannelInterface, ChannelParameters, Characteristics, Handlers, Provider, ProviderChannel,
-    Version,
+    Allocated, Attributes, ChannelInterface, ChannelParameters, Characteristics, Handlers, Provider,
+    ProviderChannel, ProviderFlags, Version,
 };
 use std::sync::Arc;
 
@@ -73,6 +74,9 @@ pub enum Flaw {
     ReportsOnItsOwnCpu,
 }
 
+/// The most bytes that a descriptor may move.
+const MAXIMUM_TRANSFER_SIZE: u32 = 4096;
+
 /// The provider: one channel.
 pub struct Sketch {
     channel: Arc<Channel>,
@@ -91,9 +95,24 @@ impl Provider for Sketch {
     fn characteristics(&self) -> Characteristics {
         Characteristics {
             version: self.version,
-            handlers: Handlers::all(),
+            flags: if self.version.counted() {
+                ProviderFlags::DCA
+            } else {
+                ProviderFlags::empty()
+            },
+            handlers: Handlers::all() - Handlers::AFFINITY,
             max_channels: 1,
-            maximum_transfer_size: 4096,
+            friendly_name: Some("sketch"),
+        }
+    }
+
+    fn attributes(&self) -> Attributes {
+        Attributes {
+            hardware: Version::new(1, 0),
+            vendor: 0,
+            channels: 1,
+            maximum_transfer_size: MAXIMUM_TRANSFER_SIZE,
+            maximum_address: BusAddress::new(u64::MAX),
         }
     }
 

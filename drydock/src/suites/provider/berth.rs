@@ -96,10 +96,10 @@ impl Berth {
         let told = machine.signal(passive, "the provider's deferred call");
         let interface = Arc::new(Interface::new(machine, watch.clone(), told));
         let subject = build(&Bay::new(machine, passive));
+        let completion = if terms.completion { word } else { BusAddress::NULL };
         let parameters = ChannelParameters {
-            completion: if terms.completion { word } else { BusAddress::NULL },
             priority: terms.priority,
-            cpus: terms.cpus,
+            ..ChannelParameters::new(completion, terms.cpus)
         };
         let allocated = subject
             .provider

@@ -8,6 +8,7 @@ use longshore_core::machine::Machine as _;
 use longshore_core::{Dispatch, Passive};
 use longshore_hardware::netdma::{ControlFlags, TransferStatus};
 use longshore_hardware::{BusAddress, BusRange};
+use longshore_netdma::ProviderFlags;
 use std::sync::Arc;
 
 const BOTH: ControlFlags = STATUS.union(INTERRUPT);
@@ -168,7 +169,8 @@ fn parts(from: &Side, to: &Side) -> Vec<Part> {
 
 /// A context change is reported where its flag asks, and its bit 0 is no interrupt.
 fn context(berth: &Arc<Berth>, passive: &mut Passive) {
-    if !berth.counted() {
+    // No other provider gets one (NETDMA-064).
+    if !berth.characteristics.flags.contains(ProviderFlags::DCA) {
         return berth.close((&*passive).into());
     }
     let change = ControlFlags::OP_TYPE_CONTEXT_CHANGE | ControlFlags::DCA_CONTEXT_CHANGE;
