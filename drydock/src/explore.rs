@@ -17,6 +17,8 @@ pub type Body = Arc<dyn Fn(&Machine, &mut Passive) + Send + Sync>;
 pub struct Faults {
     /// The bus fails at each byte that a device moves.
     pub bus_errors: bool,
+    /// And each of them on a random walk too, so that it meets calls at other moments.
+    pub bus_walks: bool,
     /// The engine stands still, at each point, for a while and for ever.
     pub stalls: bool,
     /// Interrupt handlers run at each point although nothing has happened.
@@ -186,6 +188,9 @@ fn every_point(points: u32) -> impl Iterator<Item = Plan> {
 }
 
 fn every_fault(faults: Faults, points: u32, bytes: u64) -> impl Iterator<Item = Plan> {
+    // As with a strike, a walk shows what comes on top of the fault.
+    let walks = (0..if faults.bus_walks { bytes } else { 0 })
+        .map(|byte| Plan::seed(byte).with_fault(Fault::BusError(byte)));
     let bus = (0..if faults.bus_errors { bytes } else { 0 }).map(Fault::BusError);
     let stalls = (0..if faults.stalls { points } else { 0 }).flat_map(|at| {
         // A moment; longer than anybody has patience for; for ever.
@@ -195,4 +200,5 @@ fn every_fault(faults: Faults, points: u32, bytes: u64) -> impl Iterator<Item = 
     bus.chain(stalls)
         .chain(early)
         .map(|fault| Plan::straight().with_fault(fault))
+        .chain(walks)
 }

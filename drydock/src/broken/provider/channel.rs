@@ -183,9 +183,10 @@ impl Channel {
             Action::WriteSuspend => Some(TransferStatus::SUSPEND),
             _ => None,
         };
-        let written = status.map_or(Ok(()), |status| {
-            self.store_word(CompletionWord::new(last, status))
-        });
+        if let Some(status) = status {
+            // A channel that cannot write its word has stopped all the same.
+            let _ = self.store_word(CompletionWord::new(last, status));
+        }
         if self.flaw == Flaw::AbortInterrupts && status == Some(TransferStatus::HALTED) {
             self.interrupt(last, false);
         }
@@ -195,7 +196,7 @@ impl Channel {
                 cursor.last = BusAddress::NULL;
             }
         });
-        written.map(|()| last).map_err(|_| Unsuccessful)
+        Ok(last)
     }
 }
 

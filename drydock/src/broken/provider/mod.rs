@@ -66,6 +66,22 @@ pub enum Flaw {
     NullIsSilent,
     /// Bit 0 of a context change is taken for the interrupt flag.
     ContextInterrupts,
+    /// The completion word is written in two halves.
+    WordInHalves,
+    /// Start writes Armed to memory.
+    StartSaysArmed,
+    /// The completion word is written when the channel is allocated.
+    AllocateWrites,
+    /// The count is obeyed although the chain is linked.
+    CountsLinks,
+    /// Suspend writes no word.
+    SuspendIsSilent,
+    /// Abort writes Halted only if a descriptor had asked for the word.
+    HaltedNeedsTheFlag,
+    /// The last descriptor of a chain that was replaced is said to be Idle.
+    OldChainIsIdle,
+    /// A source that need not be snooped is not copied.
+    HintsAreObeyed,
     /// NetDMA is never told of an interrupt.
     TellsNobody,
     /// The deferred call always names the first descriptor.

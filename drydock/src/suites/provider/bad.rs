@@ -50,7 +50,7 @@ impl Wrong {
         match self {
             Self::Misaligned => berth.descriptor(1).start().checked_add(8),
             Self::LinkBeyond => Some(BusAddress::new(BEYOND)),
-            Self::LinkAtEnd => Some(BusAddress::new(u64::MAX & !0x3f)),
+            Self::LinkAtEnd => Some(BusAddress::new(!0x3f)),
             Self::NoLink => Some(BusAddress::NULL),
             _ => None,
         }

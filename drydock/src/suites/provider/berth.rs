@@ -63,7 +63,7 @@ pub(super) struct Berth {
     pub(super) machine: Machine,
     pub(super) characteristics: Characteristics,
     /// Lives as long as its channel.
-    _subject: Subject,
+    pub(super) subject: Subject,
     pub(super) channel: Arc<dyn ProviderChannel>,
     pub(super) interface: Arc<Interface>,
     pub(super) watch: SharedWatch,
@@ -118,7 +118,7 @@ impl Berth {
         let berth = Self {
             machine: machine.clone(),
             characteristics,
-            _subject: subject,
+            subject,
             channel: allocated.channel,
             interface,
             watch,
@@ -515,11 +515,28 @@ impl Berth {
         }
     }
 
-    /// Gives the channel back, then everything else.
-    pub(super) fn close(&self, level: AtMostDispatch<'_>) {
+    /// Gives the channel back.
+    pub(super) fn free(&self, level: AtMostDispatch<'_>) {
         self.machine.emit(Event::Call("ProviderFreeDmaChannel"));
         self.channel.free(level);
         self.interface.close();
+    }
+
+    /// Gives the channel back, then everything else.
+    pub(super) fn close(&self, level: AtMostDispatch<'_>) {
+        self.free(level);
+        self.give_up_memory();
+    }
+
+    /// Gives everything back; the channel too, if it was not given back before.
+    pub(super) fn end(&self, passive: &Passive, freed: bool) {
+        if !freed {
+            self.free(passive.into());
+        }
+        self.give_up_memory();
+    }
+
+    fn give_up_memory(&self) {
         self.take_back();
         let word = BusRange::new(self.word, 64).unwrap_or(BusRange::EMPTY);
         self.hand_over(word, Owner::Cpu);

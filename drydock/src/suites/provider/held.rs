@@ -4,9 +4,10 @@
 use super::berth::Berth;
 use super::expect::Expect;
 use super::judge::Next;
-use super::matrix::{abort, check_cut, hold};
+use super::matrix::{abort, check_cut, check_failed, hold, leave_error};
 use super::{INTERRUPT, STATUS};
 use longshore_core::event::Owner;
+use longshore_core::machine::Machine as _;
 use longshore_core::{Dispatch, Passive};
 use longshore_hardware::BusAddress;
 use longshore_hardware::netdma::{ControlFlags, TransferStatus};
@@ -144,6 +145,46 @@ fn replace(berth: &Berth, dispatch: &Dispatch, last: BusAddress) {
         watch.chain.insert(from + 1, added);
     }
     resume(berth, dispatch);
+}
+
+/// The bus fails at some byte while the channel is being suspended, or before, or after, or nowhere.
+pub(super) fn error(berth: &Arc<Berth>, passive: &mut Passive) {
+    if !berth.can_suspend() {
+        return berth.close((&*passive).into());
+    }
+    berth.machine.arm(|_| {});
+    berth.prepare(0..LENGTH, |_| BOTH);
+    berth.start((&*passive).into(), 0..LENGTH);
+    berth.wait_until(passive, |berth| {
+        let watch = berth.watch.lock();
+        watch.error || watch.chain[0].written > 0
+    });
+    let held = berth
+        .machine
+        .raise(passive, |dispatch| berth.suspend(dispatch.into()));
+    if held.is_some() {
+        let resumed = berth.resume((&*passive).into());
+        let failed = berth.watch.lock().error;
+        berth.require(resumed || failed, "NETDMA-091", || {
+            "a suspended channel was not resumed".into()
+        });
+    }
+    berth.leap(passive);
+    berth.machine.disarm();
+    if berth.interface.errors() > 0 {
+        check_failed(berth, passive);
+        berth
+            .machine
+            .raise(passive, |dispatch| leave_error(berth, dispatch, 0));
+    } else {
+        // An engine that cannot say that it is suspended may be suspended all the same.
+        berth.require(held.is_some() || !berth.watch.lock().error, "NETDMA-102", || {
+            "the suspend failed, and no error was reported".into()
+        });
+        berth.wait_until_moved(passive, "NETDMA-091");
+    }
+    berth.check_starts_again(passive, 20..22, "AMB-08");
+    berth.close((&*passive).into());
 }
 
 /// A suspend and then an abort of a second chain know nothing of the first one.

@@ -116,6 +116,9 @@ impl Berth {
             return self.last_moved();
         }
         let word = self.word();
+        // The flag of a descriptor says nothing about how a channel stops.
+        let flagged = self.watch.lock().chain.iter().any(Expect::wants_word);
+        let rule = if flagged { rule } else { "AMB-03" };
         self.require(word.status() == status, rule, || {
             format!("the completion word is {word:?}, not {status:?}")
         });
@@ -148,7 +151,7 @@ impl Berth {
             let run = || watch.chain[watch.first..].iter().filter(|expect| !expect.dropped);
             let address = |expect: Option<&Expect>| expect.map_or(BusAddress::NULL, |e| e.descriptor.start());
             (
-                address(run().last()),
+                address(run().next_back()),
                 address(run().rfind(|expect| expect.wants_word())),
                 address(run().rfind(|expect| expect.wants_interrupt())),
                 watch.held,

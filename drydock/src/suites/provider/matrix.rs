@@ -77,6 +77,7 @@ impl Case {
     pub(super) fn faults(self) -> Faults {
         Faults {
             bus_errors: self.act == Act::Error,
+            bus_walks: self.act == Act::Error,
             ..Faults::default()
         }
     }
@@ -248,7 +249,7 @@ pub(super) fn hold(berth: &Berth, dispatch: &Dispatch) -> Option<BusAddress> {
         "a started channel could not be suspended".into()
     });
     let last = last?;
-    berth.require_word(last, TransferStatus::SUSPEND, "NETDMA-090");
+    berth.require_word(last, TransferStatus::SUSPEND, "NETDMA-088");
     berth.check_memory(last, Next::Untouched, "NETDMA-090");
     berth.rest();
     berth.check_memory(last, Next::Untouched, "NETDMA-090");

@@ -11,6 +11,7 @@
 //! * [`interface`]: what the provider tells;
 //! * [`berth`]: a channel and its calls;
 //! * [`judge`]: what must hold after a call, byte by byte;
+//! * [`calls`]: each call in each state, against the table;
 //! * [`matrix`]: each call at every point of each chain;
 //! * [`held`]: what may be done to a suspended channel;
 //! * [`odd`] and [`bad`]: descriptors of every kind, sound and not;
@@ -20,6 +21,7 @@
 mod bad;
 mod basic;
 mod berth;
+mod calls;
 mod expect;
 mod held;
 mod interface;
@@ -34,7 +36,8 @@ use super::{Bay, Check};
 use crate::explore::{Faults, Scenario, Target};
 use crate::machine::Machine;
 use berth::{Berth, Terms};
-use longshore_core::Passive;
+use calls::Pair;
+use longshore_core::{AtMostDispatch, Passive};
 use longshore_hardware::netdma::ControlFlags;
 use longshore_netdma::Provider;
 use matrix::{Act, Case};
@@ -52,20 +55,51 @@ const MATRIX_SEEDS: u64 = 4;
 /// Random walks of a scenario that is about one thing.
 const PARTICULAR_SEEDS: u64 = 50;
 
+/// Takes an engine's power away.
+type Power = Box<dyn Fn(AtMostDispatch<'_>) + Send + Sync>;
+
 /// A provider that is to be checked, and what more can be done to it than the contract says.
 pub struct Subject {
     provider: Arc<dyn Provider>,
+    power: Option<Power>,
+    tolerant: bool,
+}
+
+impl Subject {
+    /// A provider of which nothing is known but that it is one.
+    pub fn new(provider: Arc<dyn Provider>) -> Self {
+        Self {
+            provider,
+            power: None,
+            tolerant: false,
+        }
+    }
+
+    /// The same, and this takes its engine's power away.
+    #[must_use]
+    pub fn with_power(mut self, lose: impl Fn(AtMostDispatch<'_>) + Send + Sync + 'static) -> Self {
+        self.power = Some(Box::new(lose));
+        self
+    }
+
+    /// The same, and it keeps to the table also where NetDMA breaks the contract (NETDMA-043): a channel that is freed
+    /// with work outstanding is stopped first, and one that was freed refuses every call.
+    #[must_use]
+    pub fn tolerant(mut self) -> Self {
+        self.tolerant = true;
+        self
+    }
 }
 
 impl<P: Provider + 'static> From<Arc<P>> for Subject {
     fn from(provider: Arc<P>) -> Self {
-        Self { provider }
+        Self::new(provider)
     }
 }
 
 impl From<Arc<dyn Provider>> for Subject {
     fn from(provider: Arc<dyn Provider>) -> Self {
-        Self { provider }
+        Self::new(provider)
     }
 }
 
@@ -138,6 +172,12 @@ impl Suite {
             all.push(self.scenario(name, Terms::default(), run));
         }
         all.push(self.basic("second", held::second));
+        let bus = Faults {
+            bus_errors: true,
+            bus_walks: true,
+            ..Faults::default()
+        };
+        all.push(self.basic("held-error", held::error).with_faults(bus));
         all.extend(odd::ALL.map(|(name, act)| self.basic(name, act)));
         for (wrong, name) in bad::Wrong::ALL {
             for at in 0..bad::LENGTH - 1 {
@@ -163,6 +203,15 @@ impl Suite {
         all.into_iter()
             .map(|scenario| scenario.with_at_most(PARTICULAR_SEEDS))
             .collect()
+    }
+
+    /// Each call in each state.
+    fn calls(&self) -> impl Iterator<Item = Scenario> {
+        Pair::all().map(|(name, pair)| {
+            let run = move |berth: &Arc<Berth>, passive: &mut Passive| pair.run(berth, passive);
+            self.scenario(name, Terms::default(), run)
+                .with_at_most(MATRIX_SEEDS)
+        })
     }
 
     /// A channel without a completion address has interrupts only.
@@ -206,6 +255,7 @@ pub(crate) fn check_up_to<S: Into<Subject>>(
     };
     let mut scenarios = suite.alone();
     scenarios.extend(suite.particular());
+    scenarios.extend(suite.calls());
     scenarios.extend(suite.blind());
     scenarios.extend(suite.matrix(longest));
     Check::new(Target {

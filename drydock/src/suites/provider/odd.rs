@@ -13,8 +13,10 @@ use std::sync::Arc;
 
 const BOTH: ControlFlags = STATUS.union(INTERRUPT);
 
+type Run = fn(&Arc<Berth>, &mut Passive);
+
 /// Every scenario, with its name.
-pub(super) const ALL: [(&str, fn(&Arc<Berth>, &mut Passive)); 8] = [
+pub(super) const ALL: [(&str, Run); 8] = [
     ("null", null),
     ("zero", zero),
     ("fence", fence),
@@ -26,14 +28,14 @@ pub(super) const ALL: [(&str, fn(&Arc<Berth>, &mut Passive)); 8] = [
 ];
 
 /// Starts this chain, and sees it end as each of its descriptors says.
-fn run(berth: &Arc<Berth>, passive: &mut Passive, chain: Vec<Expect>) {
+fn run(berth: &Arc<Berth>, passive: &mut Passive, chain: Vec<Expect>, rule: &'static str) {
     let count = chain.len();
     let first = chain[0].descriptor.start();
     berth.submit(chain);
     let started = berth.start_at((&*passive).into(), first, count, count as u32);
     if berth.require(started, "NETDMA-076", || "the start was refused".into()) {
-        berth.wait_until_moved(passive, "SEED-003-8");
-        berth.check_ended("SEED-003-8");
+        berth.wait_until_moved(passive, rule);
+        berth.check_ended(rule);
     }
     berth.close((&*passive).into());
 }
@@ -52,7 +54,7 @@ fn null(berth: &Arc<Berth>, passive: &mut Passive) {
     let content = &mut chain[3].content;
     content.control |= ControlFlags::SOURCE_PAGE_BREAK | ControlFlags::DESTINATION_PAGE_BREAK;
     content.transfer_size = u32::MAX;
-    run(berth, passive, chain);
+    run(berth, passive, chain, "NETDMA-085");
 }
 
 /// Copies of no bytes end like any other.
@@ -62,7 +64,7 @@ fn zero(berth: &Arc<Berth>, passive: &mut Passive) {
         expect.content.transfer_size = 0;
         expect.parts.clear();
     }
-    run(berth, passive, chain);
+    run(berth, passive, chain, "NETDMA-055");
 }
 
 /// Behind a fence a copy reads what the one before has written.
@@ -72,7 +74,7 @@ fn fence(berth: &Arc<Berth>, passive: &mut Passive) {
         chain[index].content.source = chain[index - 1].content.destination;
         chain[index].parts[0].from = chain[0].parts[0].from;
     }
-    run(berth, passive, chain);
+    run(berth, passive, chain, "NETDMA-086");
 }
 
 /// No-snoop and the hints for caches change nothing.
@@ -85,7 +87,7 @@ fn hints(berth: &Arc<Berth>, passive: &mut Passive) {
     let chain = berth.plain(0..4, |slot| {
         BOTH | hints.get(slot).copied().unwrap_or(hints[0] | hints[1] | hints[2])
     });
-    run(berth, passive, chain);
+    run(berth, passive, chain, "NETDMA-065");
 }
 
 /// The page of the page-break flags.
@@ -117,7 +119,7 @@ fn page_break(berth: &Arc<Berth>, passive: &mut Passive) {
         expect.content.control |= ControlFlags::SOURCE_PAGE_BREAK | ControlFlags::DESTINATION_PAGE_BREAK;
         expect.parts = parts(&from, &to);
     }
-    run(berth, passive, chain);
+    run(berth, passive, chain, "NETDMA-066");
 }
 
 /// One side of a copy that breaks.
@@ -181,7 +183,7 @@ fn context(berth: &Arc<Berth>, passive: &mut Passive) {
             STATUS
         }
     });
-    run(berth, passive, chain);
+    run(berth, passive, chain, "AMB-17");
 }
 
 /// A chain that loops: in 2.x the counter ends it, in 1.x an abort does, and nothing runs away in the meantime.
@@ -242,7 +244,7 @@ fn count(berth: &Arc<Berth>, passive: &mut Passive) {
             "an append of no descriptors was refused".into()
         });
     } else {
-        let started = berth.start_at((&*passive).into(), first, 2, 77);
+        let started = berth.start_at((&*passive).into(), first, 2, 1);
         berth.require(started, "AMB-24", || {
             "a count that means nothing was refused".into()
         });

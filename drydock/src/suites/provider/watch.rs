@@ -131,7 +131,7 @@ impl Watch {
     /// descriptor that makes no sense.
     pub(super) fn has_failed(&self) -> bool {
         let run = &self.chain[self.first..];
-        let bad = run.iter().position(|expect| expect.bad);
+        let bad = run.iter().position(|expect| expect.bad || !expect.aim.is_empty());
         self.error || bad.is_some_and(|bad| run[..bad].iter().all(Expect::is_moved))
     }
 
@@ -239,8 +239,14 @@ impl Watch {
 
     /// Active means that more is pending, Idle that nothing is.
     fn wrong_status(&self, index: usize, word: CompletionWord) -> Option<Breach> {
-        if index < self.first || self.loops {
-            return None; // of a chain that was replaced at that very moment
+        if self.loops {
+            return None;
+        }
+        if index < self.first {
+            // It was replaced at that very moment.
+            let early = word.status() == TransferStatus::IDLE && !self.chain[index].tail;
+            let what = format!("{word:?} was written for a chain that was replaced before its end");
+            return early.then(|| breach("RACE-7", what)).flatten();
         }
         let more = self.chain[index + 1..].iter().any(|expect| !expect.dropped);
         match word.status() {
