@@ -9,7 +9,7 @@ pub mod stack;
 use crate::explore::Target;
 use crate::reference::CancelStyle;
 use crate::suites::controller::{RealStack, Rig, check_stack};
-use crate::suites::provider::check_up_to;
+use crate::suites::provider::check_provider;
 use longshore_netdma::Version;
 use provider::{Flaw, Sketch};
 use stack::{EagerStack, LyingController, reference_rig};
@@ -25,8 +25,16 @@ pub struct Exhibit {
     pub rule: &'static str,
 }
 
-/// What is wrong with a provider, under which name and rule.
-type Case = (Version, Flaw, &'static str, &'static str, &'static str);
+/// A provider that is wrong: its version, what is wrong, its name, the scenario that shows it, what is wrong in words, and
+/// the rule.
+type Case = (
+    Version,
+    Flaw,
+    &'static str,
+    &'static str,
+    &'static str,
+    &'static str,
+);
 
 /// The broken providers.
 const PROVIDERS: [Case; 29] = [
@@ -34,6 +42,7 @@ const PROVIDERS: [Case; 29] = [
         Version::V1_0,
         Flaw::WordBeforeData,
         "word-before-data",
+        "poll",
         "the completion word is written before the data",
         "SEED-003-2",
     ),
@@ -41,6 +50,7 @@ const PROVIDERS: [Case; 29] = [
         Version::V1_0,
         Flaw::InterruptBeforeWord,
         "interrupt-before-word",
+        "chain",
         "the interrupt comes before the word",
         "SEED-003-12",
     ),
@@ -48,6 +58,7 @@ const PROVIDERS: [Case; 29] = [
         Version::V1_0,
         Flaw::AppendJumps,
         "executed-twice",
+        "append-1-none",
         "append jumps where the engine has already gone",
         "RACE-1",
     ),
@@ -55,6 +66,7 @@ const PROVIDERS: [Case; 29] = [
         Version::V2_0,
         Flaw::AppendIsLost,
         "append-is-lost",
+        "append-2-none",
         "append is accepted, but an engine at the end of its chain does not hear of it",
         "RACE-2",
     ),
@@ -62,6 +74,7 @@ const PROVIDERS: [Case; 29] = [
         Version::V1_0,
         Flaw::AppendLooksFirst,
         "refused-append-reads",
+        "fresh",
         "append reads the descriptor before it looks whether it may",
         "NETDMA-076",
     ),
@@ -69,6 +82,7 @@ const PROVIDERS: [Case; 29] = [
         Version::V1_0,
         Flaw::AppendAfterAbort,
         "append-after-abort",
+        "abort",
         "append is accepted after an abort",
         "SEED-004-9",
     ),
@@ -76,6 +90,7 @@ const PROVIDERS: [Case; 29] = [
         Version::V1_0,
         Flaw::AbortFinishes,
         "abort-finishes",
+        "abort",
         "abort finishes the current descriptor",
         "SEED-004-6",
     ),
@@ -83,6 +98,7 @@ const PROVIDERS: [Case; 29] = [
         Version::V1_0,
         Flaw::NoHaltedWord,
         "no-halted-word",
+        "abort",
         "abort does not write Halted",
         "SEED-004-7",
     ),
@@ -90,6 +106,7 @@ const PROVIDERS: [Case; 29] = [
         Version::V1_0,
         Flaw::AbortDoesNotWait,
         "abort-does-not-wait",
+        "abort",
         "abort returns while the engine runs",
         "SEED-004-5",
     ),
@@ -97,6 +114,7 @@ const PROVIDERS: [Case; 29] = [
         Version::V1_0,
         Flaw::AbortInterrupts,
         "abort-interrupts",
+        "abort",
         "abort raises an interrupt",
         "AMB-07",
     ),
@@ -104,6 +122,7 @@ const PROVIDERS: [Case; 29] = [
         Version::V1_0,
         Flaw::WritesPastTheEnd,
         "writes-past-the-end",
+        "chain",
         "each copy is a piece too long",
         "PAIN-15",
     ),
@@ -111,6 +130,7 @@ const PROVIDERS: [Case; 29] = [
         Version::V2_0,
         Flaw::WritesPastThePage,
         "writes-past-the-page",
+        "page-break",
         "what stands before a page break is a byte too long",
         "NETDMA-066",
     ),
@@ -118,6 +138,7 @@ const PROVIDERS: [Case; 29] = [
         Version::V1_0,
         Flaw::HaltedNamesTheBad,
         "halted-names-the-bad",
+        "bad-type-1",
         "after an error the word names the descriptor that failed",
         "AMB-05",
     ),
@@ -125,6 +146,7 @@ const PROVIDERS: [Case; 29] = [
         Version::V1_0,
         Flaw::SuspendCuts,
         "suspend-cuts",
+        "suspend",
         "suspend cuts the current descriptor",
         "NETDMA-090",
     ),
@@ -132,6 +154,7 @@ const PROVIDERS: [Case; 29] = [
         Version::V1_0,
         Flaw::ResumeKeepsWhatItRead,
         "resume-keeps-what-it-read",
+        "held-replace",
         "resume goes on with a link that was read before the suspend",
         "NETDMA-091",
     ),
@@ -139,6 +162,7 @@ const PROVIDERS: [Case; 29] = [
         Version::V1_0,
         Flaw::StartKeepsTheLast,
         "start-keeps-the-last",
+        "second",
         "start does not forget the old chain's last descriptor",
         "AMB-04",
     ),
@@ -146,6 +170,7 @@ const PROVIDERS: [Case; 29] = [
         Version::V1_0,
         Flaw::NullIsSilent,
         "null-is-silent",
+        "null",
         "NULL transfers are not reported",
         "NETDMA-085",
     ),
@@ -153,6 +178,7 @@ const PROVIDERS: [Case; 29] = [
         Version::V2_0,
         Flaw::ContextInterrupts,
         "context-interrupts",
+        "context",
         "a context change's bit 0 is taken for the interrupt flag",
         "AMB-17",
     ),
@@ -160,6 +186,7 @@ const PROVIDERS: [Case; 29] = [
         Version::V1_0,
         Flaw::TellsNobody,
         "tells-nobody",
+        "chain",
         "NetDmaIsr is never called",
         "SEED-003-14",
     ),
@@ -167,6 +194,7 @@ const PROVIDERS: [Case; 29] = [
         Version::V1_0,
         Flaw::NamesTheFirst,
         "names-the-first",
+        "chain",
         "the deferred call always names the first descriptor",
         "SEED-003-14",
     ),
@@ -174,6 +202,7 @@ const PROVIDERS: [Case; 29] = [
         Version::V1_0,
         Flaw::ReportsOnItsOwnCpu,
         "reports-on-its-own-cpu",
+        "chain",
         "the deferred call runs on another CPU than NetDmaIsr said",
         "NETDMA-100",
     ),
@@ -181,6 +210,7 @@ const PROVIDERS: [Case; 29] = [
         Version::V1_0,
         Flaw::WordInHalves,
         "word-in-halves",
+        "poll",
         "the completion word is written in two halves",
         "RACE-10",
     ),
@@ -188,6 +218,7 @@ const PROVIDERS: [Case; 29] = [
         Version::V1_0,
         Flaw::StartSaysArmed,
         "start-says-armed",
+        "poll",
         "start writes Armed to memory",
         "AMB-06",
     ),
@@ -195,6 +226,7 @@ const PROVIDERS: [Case; 29] = [
         Version::V1_0,
         Flaw::AllocateWrites,
         "allocate-writes",
+        "poll",
         "the completion word is written when the channel is allocated",
         "AMB-22",
     ),
@@ -202,6 +234,7 @@ const PROVIDERS: [Case; 29] = [
         Version::V1_0,
         Flaw::CountsLinks,
         "counts-links",
+        "count",
         "the count is obeyed although the chain is linked",
         "AMB-24",
     ),
@@ -209,6 +242,7 @@ const PROVIDERS: [Case; 29] = [
         Version::V1_0,
         Flaw::SuspendIsSilent,
         "suspend-is-silent",
+        "suspend",
         "suspend writes no word",
         "NETDMA-088",
     ),
@@ -216,6 +250,7 @@ const PROVIDERS: [Case; 29] = [
         Version::V1_0,
         Flaw::HaltedNeedsTheFlag,
         "halted-needs-the-flag",
+        "abort-2-none",
         "abort writes Halted only if a descriptor has asked for the word",
         "AMB-03",
     ),
@@ -223,6 +258,7 @@ const PROVIDERS: [Case; 29] = [
         Version::V1_0,
         Flaw::OldChainIsIdle,
         "old-chain-is-idle",
+        "restart",
         "the last descriptor of a replaced chain is said to be Idle",
         "RACE-7",
     ),
@@ -230,6 +266,7 @@ const PROVIDERS: [Case; 29] = [
         Version::V1_0,
         Flaw::HintsAreObeyed,
         "hints-are-obeyed",
+        "hints",
         "a source that need not be snooped is not copied",
         "NETDMA-065",
     ),
@@ -237,8 +274,8 @@ const PROVIDERS: [Case; 29] = [
 
 /// Every broken implementation.
 pub fn gallery() -> Vec<Exhibit> {
-    let exhibit = |(version, flaw, name, words, rule)| Exhibit {
-        target: sketch(version, flaw).named(name).into_target(),
+    let exhibit = |(version, flaw, name, scenario, words, rule)| Exhibit {
+        target: only(scenario, sketch(version, flaw).named(name).into_target()),
         flaw: words,
         rule,
     };
@@ -273,10 +310,13 @@ pub fn gallery() -> Vec<Exhibit> {
     PROVIDERS.into_iter().map(exhibit).chain(stacks).collect()
 }
 
-/// What is wrong shows in short chains.
-const LONGEST: usize = 2;
+/// The target with the one scenario that shows what is wrong with it. The others would only take time.
+fn only(scenario: &str, mut target: Target) -> Target {
+    target.scenarios.retain(|known| *known.name == *scenario);
+    target
+}
 
 /// The check of the gallery's provider with this flaw.
 pub fn sketch(version: Version, flaw: Flaw) -> crate::suites::Check {
-    check_up_to(LONGEST, move |bay| Sketch::build(bay, version, flaw))
+    check_provider(move |bay| Sketch::build(bay, version, flaw))
 }

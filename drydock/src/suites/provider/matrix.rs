@@ -44,7 +44,7 @@ const METHODS: [(ControlFlags, &str); 4] = [
 ];
 
 /// Descriptors in the longest chain.
-pub(super) const LONGEST: usize = 8;
+const LONGEST: usize = 8;
 
 /// Where the chain begins that a start or an append adds.
 const SECOND: usize = 12;

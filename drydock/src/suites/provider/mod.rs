@@ -233,23 +233,13 @@ impl Suite {
         })
     }
 
-    fn matrix(&self, longest: usize) -> impl Iterator<Item = Scenario> {
-        Case::all()
-            .filter(move |(_, case)| case.length <= longest)
-            .map(|(name, case)| self.case(name, case).with_at_most(MATRIX_SEEDS))
+    fn matrix(&self) -> impl Iterator<Item = Scenario> {
+        Case::all().map(|(name, case)| self.case(name, case).with_at_most(MATRIX_SEEDS))
     }
 }
 
 /// Checks a NetDMA provider. `build` makes it anew for each run.
 pub fn check_provider<S: Into<Subject>>(build: impl Fn(&Bay<'_>) -> S + Send + Sync + 'static) -> Check {
-    check_up_to(matrix::LONGEST, build)
-}
-
-/// As [`check_provider`], with chains of at most `longest` descriptors in the matrix.
-pub(crate) fn check_up_to<S: Into<Subject>>(
-    longest: usize,
-    build: impl Fn(&Bay<'_>) -> S + Send + Sync + 'static,
-) -> Check {
     let suite = Suite {
         build: Arc::new(move |bay| build(bay).into()),
     };
@@ -257,7 +247,7 @@ pub(crate) fn check_up_to<S: Into<Subject>>(
     scenarios.extend(suite.particular());
     scenarios.extend(suite.calls());
     scenarios.extend(suite.blind());
-    scenarios.extend(suite.matrix(longest));
+    scenarios.extend(suite.matrix());
     Check::new(Target {
         name: "provider".to_owned(),
         suite: "provider",
