@@ -106,6 +106,11 @@ impl Spy {
         *self.inside.lock().unwrap() = Some(Box::new(act));
     }
 
+    /// The power of its engine goes and comes back.
+    pub(crate) fn lose_power(&self, passive: &Passive) {
+        self.engine.lose_power(passive.into()).unwrap();
+    }
+
     /// From now on its engine is dead but for a reset.
     pub(crate) fn die(&self) {
         self.watch.dead.store(true, Ordering::SeqCst);
