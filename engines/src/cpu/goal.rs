@@ -4,16 +4,10 @@
 //! Both begin with the number of the run, so that what belongs to an older run is not mistaken for news. Whoever
 //! writes his own word and then looks at the other's puts a fence in between: so of an append and an engine that lies
 //! down, at least one sees the other.
-#![cfg_attr(not(loom), allow(unreachable_pub))] // Public for the test that explores it, and for nobody else.
 
+use super::atomic::{AtomicBool, AtomicU64, Ordering, fence};
 use longshore_hardware::BusAddress;
 use longshore_netdma::state::State;
-
-#[cfg(loom)]
-use loom::sync::atomic::{AtomicBool, AtomicU64, Ordering, fence};
-
-#[cfg(not(loom))]
-use core::sync::atomic::{AtomicBool, AtomicU64, Ordering, fence};
 
 /// How many bits of a word are not the number of the run.
 const SHIFT: u32 = 48;
@@ -21,11 +15,11 @@ const REST: u64 = (1 << SHIFT) - 1;
 
 /// Which start of a channel something belongs to. It counts on from 0 again after the last.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Run(u16);
+pub(super) struct Run(u16);
 
 impl Run {
     /// The run before the first start.
-    pub const FIRST: Self = Self(0);
+    pub(super) const FIRST: Self = Self(0);
 
     /// A word of this run.
     fn word(self, rest: u64) -> u64 {
@@ -63,7 +57,7 @@ struct Said {
 }
 
 /// The two sides of a channel that was allocated once.
-pub struct Goal {
+pub(super) struct Goal {
     asked: Apart<Asked>,
     said: Apart<Said>,
     /// The channel was given back. Never taken back.
@@ -72,7 +66,7 @@ pub struct Goal {
 
 impl Goal {
     /// A channel that was not started yet.
-    pub fn new() -> Self {
+    pub(super) fn new() -> Self {
         let word = |state: State| AtomicU64::new(Run::FIRST.word(state as u64));
         Self {
             asked: Apart(Asked {
@@ -92,7 +86,7 @@ impl Goal {
     // ---- the submitter ----
 
     /// A new run begins. What is said of older ones is not said of it.
-    pub fn begin(&self) -> Run {
+    pub(super) fn begin(&self) -> Run {
         let run = Run(Run::of(self.asked.0.appended.load(Ordering::Relaxed))
             .0
             .wrapping_add(1));
@@ -102,7 +96,7 @@ impl Goal {
 
     /// Where the channel stands. A run that the engine has not taken up yet is armed.
     #[inline]
-    pub fn state(&self) -> State {
+    pub(super) fn state(&self) -> State {
         if self.closed.load(Ordering::Acquire) {
             return State::Free;
         }
@@ -116,21 +110,21 @@ impl Goal {
 
     /// Where the chain must go on, if the engine has done everything and so knows it (NETDMA-074).
     #[inline]
-    pub fn next(&self) -> Option<BusAddress> {
+    pub(super) fn next(&self) -> Option<BusAddress> {
         let asked = self.asked.0.appended.load(Ordering::Relaxed);
         let dry = self.said.0.dry.load(Ordering::Acquire) == asked;
         dry.then(|| BusAddress::new(self.said.0.next.load(Ordering::Relaxed)))
     }
 
     /// The target of the last context change.
-    pub fn context(&self) -> Option<u32> {
+    pub(super) fn context(&self) -> Option<u32> {
         let context = self.said.0.context.load(Ordering::Relaxed);
         (context & 1 != 0).then_some((context >> 1) as u32)
     }
 
     /// That much more is wanted. What was written for it before is seen by whoever hears of it.
     #[inline]
-    pub fn append(&self, more: u64) {
+    pub(super) fn append(&self, more: u64) {
         let asked = self.asked.0.appended.load(Ordering::Relaxed);
         let sum = Run::of(asked).word(asked.wrapping_add(more));
         self.asked.0.appended.store(sum, Ordering::Release);
@@ -138,13 +132,13 @@ impl Goal {
 
     /// Whether the engine must be woken up, since it may not have seen the append before this.
     #[inline]
-    pub fn sleeps(&self) -> bool {
+    pub(super) fn sleeps(&self) -> bool {
         fence(Ordering::SeqCst);
         self.said.0.sleeps.load(Ordering::Relaxed)
     }
 
     /// The channel is given back: nothing is taken any more.
-    pub fn close(&self) {
+    pub(super) fn close(&self) {
         self.closed.store(true, Ordering::Release);
     }
 
@@ -152,7 +146,7 @@ impl Goal {
 
     /// How much was appended to this run beyond `heard`.
     #[inline]
-    pub fn beyond(&self, run: Run, heard: u64) -> u64 {
+    pub(super) fn beyond(&self, run: Run, heard: u64) -> u64 {
         let asked = self.asked.0.appended.load(Ordering::Acquire);
         if Run::of(asked) == run {
             asked.wrapping_sub(heard) & REST
@@ -162,18 +156,18 @@ impl Goal {
     }
 
     /// The channel is in this state. An engine that has run dry says first where it would go on.
-    pub fn say(&self, run: Run, state: State) {
+    pub(super) fn say(&self, run: Run, state: State) {
         self.said.0.state.store(run.word(state as u64), Ordering::Release);
     }
 
     /// Everything that was heard of is done, and the chain goes on at `next`.
-    pub fn say_dry(&self, run: Run, heard: u64, next: BusAddress) {
+    pub(super) fn say_dry(&self, run: Run, heard: u64, next: BusAddress) {
         self.said.0.next.store(next.raw(), Ordering::Relaxed);
         self.said.0.dry.store(run.word(heard), Ordering::Release);
     }
 
     /// The context was changed to this target.
-    pub fn say_context(&self, target: u32) {
+    pub(super) fn say_context(&self, target: u32) {
         self.said
             .0
             .context
@@ -181,19 +175,19 @@ impl Goal {
     }
 
     /// The engine is about to rest, and then looks once more whether there is anything to do.
-    pub fn lie_down(&self) {
+    pub(super) fn lie_down(&self) {
         self.said.0.sleeps.store(true, Ordering::Relaxed);
     }
 
     /// The last look before the engine rests. Whoever appends behind it sees that the engine sleeps.
-    pub fn last_look(&self, run: Run, heard: u64) -> u64 {
+    pub(super) fn last_look(&self, run: Run, heard: u64) -> u64 {
         fence(Ordering::SeqCst);
         self.beyond(run, heard)
     }
 
     /// The engine is awake.
     #[inline]
-    pub fn get_up(&self) {
+    pub(super) fn get_up(&self) {
         self.said.0.sleeps.store(false, Ordering::Relaxed);
     }
 }

@@ -9,14 +9,12 @@
 //! * An [`InlineChannel`] is its user's own, and so is its walker: nothing of it is atomic, and it works only when it is
 //!   [driven](longshore_netdma::Port::drive).
 
+mod atomic;
 mod channel;
 mod config;
 mod desk;
 mod engine;
-#[cfg(not(loom))]
 mod goal;
-#[cfg(loom)]
-pub mod goal;
 mod inline;
 mod reports;
 mod requests;

@@ -17,6 +17,10 @@ use longshore_hardware::{BusAddress, BusRange, DmaMemory, MemoryError};
 use longshore_netdma::provider::Unsuccessful;
 use longshore_netdma::state::{Action, Input, State, TABLE, step};
 
+/// How often a tail's link is looked at again because something was appended. Each time is one append, and one that means
+/// this tail is among the first; so a user who appends and appends without linking anything holds nobody up.
+const LOOKS: u32 = 64;
+
 /// Whether the chain is still the one that the channel's user wants.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Wanted {
@@ -394,16 +398,18 @@ impl<M: Machine, F: Foreman> Walker<M, F> {
             return Ok(true);
         }
         self.position = Position::Behind(transfer.address);
-        // Where an append was heard in the meantime, only another look tells whether this is the tail (RACE-1). At
-        // most one look a descriptor, so that a user who never stops appending holds nobody up.
-        if !hold && self.hear() {
+        // Where an append was heard in the meantime, only another look tells whether this is the tail (RACE-1).
+        for _ in 0..LOOKS {
+            if hold || !self.hear() {
+                return Ok(false);
+            }
             let link = self.link(transfer.address)?;
             if !link.is_null() {
                 self.position = Position::At(link);
                 return Ok(true);
             }
         }
-        Ok(!hold && self.hear())
+        Ok(true)
     }
 
     /// Holds behind a descriptor. Its own word is replaced, and the channel does not go idle even where it was the

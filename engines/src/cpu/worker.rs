@@ -4,6 +4,7 @@
 //! its owner at DISPATCH, so nobody who could want it is kept waiting on its owner's CPU. Whoever has asked for
 //! something tries it too and serves itself. Between two steps the holder looks at one word and at nothing else.
 
+use super::atomic::{AtomicU32, Ordering};
 use super::config::Config;
 use super::desk::{Desk, Errand, LeaseNumber, command};
 use super::goal::{Goal, Run};
@@ -11,7 +12,6 @@ use super::requests::{Answer, Request};
 use super::teller::Teller;
 use super::walker::{Foreman, Walker, Wanted};
 use alloc::sync::{Arc, Weak};
-use core::sync::atomic::{AtomicU32, Ordering};
 use longshore_core::completion::Cause;
 use longshore_core::machine::{Cpu, Deferred, Lock};
 use longshore_core::{Device, Dispatch, Irql, Machine};

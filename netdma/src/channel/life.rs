@@ -40,13 +40,12 @@ impl<M: Machine> Channel<M> {
     }
 
     /// The engine has its power again, and forgot where it was: it is started with an operation that moves nothing
-    /// (NETDMA-113, NETDMA-114), and the channel accepts operations again. What was pending ends as cancelled, once
-    /// the engine has done that operation.
+    /// (NETDMA-113, NETDMA-114), and the channel accepts operations again. What was pending ends as halted.
     pub fn restart_after_power(&self, level: AtMostDispatch<'_>) -> Result<OperationHandle, Refused> {
         let restarted = self.shared.with(level, |ring| {
             let request = super::with_completion(Request::null(), Completion::INTERRUPT);
             let ticket = ring.submit(request, 0, ()).map_err(|refusal| refusal.why)?;
-            match ring.restart(level) {
+            match ring.restart_after_power(level) {
                 Ok(()) => Ok(ticket),
                 Err(refused) => {
                     ring.retract(ticket);

@@ -27,10 +27,16 @@ impl<M: Machine, P: Port, H> Ring<M, P, H> {
         }
     }
 
-    /// Cancels the operations that have such a tag, all in one go. Returns how many were asked to end and are not
-    /// done.
-    pub fn cancel_where(&mut self, level: AtMostDispatch<'_>, mut wanted: impl FnMut(u64) -> bool) -> usize {
-        self.cancel_some(level, |_, slot| wanted(slot.tag))
+    /// Cancels some of the operations, chosen by their tag and what was given with them, all in one go. Returns how
+    /// many were asked to end and are not done.
+    pub fn cancel_where(
+        &mut self,
+        level: AtMostDispatch<'_>,
+        mut wanted: impl FnMut(u64, &H) -> bool,
+    ) -> usize {
+        self.cancel_some(level, |_, slot| {
+            slot.held.as_ref().is_some_and(|held| wanted(slot.tag, held))
+        })
     }
 
     /// Cancels everything that is pending. The channel keeps running.
@@ -108,7 +114,6 @@ impl<M: Machine, P: Port, H> Ring<M, P, H> {
     fn cut_stopped(&mut self, level: AtMostDispatch<'_>) -> Result<usize, Unsuccessful> {
         if self.running {
             self.halt(level, self.stopper().ok_or(Unsuccessful)?)?;
-            self.drop_superseded();
             self.memory.take_back(self.done..self.given);
             self.memory.close_link();
             self.given = self.done;
@@ -123,6 +128,7 @@ impl<M: Machine, P: Port, H> Ring<M, P, H> {
                 ended += 1;
             }
         }
+        self.trim();
         // If that fails, the next poll tries again.
         let _ = self.advance(level);
         Ok(ended)
@@ -146,7 +152,7 @@ impl<M: Machine, P: Port, H> Ring<M, P, H> {
         self.rung = self.rung.min(self.slots.newest);
     }
 
-    fn operations(&self) -> Range<u64> {
+    pub(super) fn operations(&self) -> Range<u64> {
         self.slots.oldest..self.slots.newest
     }
 }

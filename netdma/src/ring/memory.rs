@@ -25,11 +25,13 @@ pub(super) struct RingMemory<M: Machine> {
     leases: Option<[Lease<M::Memory>; 2]>,
     pub(super) layout: Layout,
     pub(super) counted: bool,
+    /// How the descriptors tell that are to tell.
+    tell: ControlFlags,
     word: BusRange,
     /// Bytes that nobody reads, for descriptors that move nothing.
     scratch: BusRange,
     pieces: Box<[Piece]>,
-    /// The place whose link the engine may read although it is done, as a chain of version 1 may go on there.
+    /// The place whose link the engine may read although it is done.
     open_link: Option<u64>,
 }
 
@@ -40,6 +42,7 @@ impl<M: Machine> RingMemory<M> {
         entries: u32,
         last: BusAddress,
         counted: bool,
+        interrupts: bool,
     ) -> Result<Self, MemoryError> {
         let memory = machine.memory();
         let below = last.checked_add(1).unwrap_or(last);
@@ -51,12 +54,15 @@ impl<M: Machine> RingMemory<M> {
         memory.store_u64(word.start(), 0)?;
         machine.emit(Event::Handover(lines.range(), Owner::Both, WORD_RULE));
         let empty = Piece::null(scratch, ControlFlags::empty());
+        let mut tell = ControlFlags::STATUS_UPDATE_ON_COMPLETION;
+        tell.set(ControlFlags::INTERRUPT_ON_COMPLETION, interrupts);
         Ok(Self {
             machine: machine.clone(),
             memory,
             layout: Layout::new(ring.range()),
             leases: Some([ring, lines]),
             counted,
+            tell,
             word,
             scratch,
             pieces: (0..entries).map(|_| empty).collect(),
@@ -119,7 +125,9 @@ impl<M: Machine> RingMemory<M> {
             let entry = self.layout.entry(place);
             let control = &mut self.pieces[entry].control;
             let interrupts = control.contains(ControlFlags::INTERRUPT_ON_COMPLETION);
-            if interrupts || place + 1 == places.end || place.is_multiple_of(TELL_EVERY) {
+            if place + 1 == places.end || place.is_multiple_of(TELL_EVERY) {
+                *control |= self.tell;
+            } else if interrupts {
                 *control |= ControlFlags::STATUS_UPDATE_ON_COMPLETION;
             }
             self.write(place, places.end, *self.piece(place))?;
@@ -199,14 +207,11 @@ impl<M: Machine> RingMemory<M> {
     /// The engine is done with this descriptor.
     pub(super) fn retire(&mut self, place: u64) {
         self.close_link();
-        if self.counted {
-            self.hand_over(self.layout.descriptor(place), Owner::Cpu);
-        } else {
-            // A chain of version 1 may go on here, so the engine may read the link again.
-            self.hand_over(self.layout.before_link(place), Owner::Cpu);
-            self.hand_over(self.layout.behind_link(place), Owner::Cpu);
-            self.open_link = Some(place);
-        }
+        // The engine may read the link again: a chain of version 1 may go on here, and whoever is held goes on from
+        // here (NETDMA-091).
+        self.hand_over(self.layout.before_link(place), Owner::Cpu);
+        self.hand_over(self.layout.behind_link(place), Owner::Cpu);
+        self.open_link = Some(place);
     }
 
     /// The engine reads no link of a descriptor that is done.
@@ -218,6 +223,7 @@ impl<M: Machine> RingMemory<M> {
 
     /// The channel is freed: the ring and the word come back.
     pub(super) fn release(&mut self) {
+        self.close_link();
         if let Some([_, lines]) = self.leases.take() {
             self.machine
                 .emit(Event::Handover(lines.range(), Owner::Cpu, WORD_RULE));

@@ -73,8 +73,6 @@ pub struct Ring<M: Machine, P: Port, H = ()> {
     rung: u64,
     /// The place behind that operation.
     rung_end: u64,
-    /// What lies before this place was dropped by a start, unless it turns out to be done.
-    superseded: Option<u64>,
     /// The channel was started and did not stop since.
     running: bool,
     /// The engine is held between two descriptors, as the user asked.
@@ -110,8 +108,14 @@ impl<M: Machine, P: Port, H> Ring<M, P, H> {
             return Err(OpenError::BadProvider);
         }
         let counted = limits.version.counted();
-        let mut memory = RingMemory::new(machine, options.entries, limits.maximum_address, counted)
-            .map_err(OpenError::Memory)?;
+        let mut memory = RingMemory::new(
+            machine,
+            options.entries,
+            limits.maximum_address,
+            counted,
+            options.interrupts,
+        )
+        .map_err(OpenError::Memory)?;
         let slots = Slots::new(machine, options.entries);
         let cpus = options.cpus & u32::MAX.unbounded_shr(32u32.saturating_sub(machine.cpus()));
         let parameters = ChannelParameters {
@@ -142,7 +146,6 @@ impl<M: Machine, P: Port, H> Ring<M, P, H> {
             head: 0,
             rung: 0,
             rung_end: 0,
-            superseded: None,
             running: false,
             suspended: false,
             closed: false,
