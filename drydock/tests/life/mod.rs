@@ -39,6 +39,7 @@ pub(crate) const fn ring(entries: u32) -> RingOptions {
         priority: 0,
         cpus: u32::MAX,
         pending_limit: u32::MAX,
+        interrupts: false,
     }
 }
 
