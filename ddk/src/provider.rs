@@ -12,7 +12,8 @@ use longshore_core::{AtMostDispatch, NtStatus, Rule};
 use longshore_hardware::BusAddress;
 use longshore_netdma::provider::{AllocateError, AppendError, StartError, Unsuccessful};
 use longshore_netdma::{
-    Allocated, ChannelInterface, ChannelParameters, Characteristics, Provider, ProviderChannel, Version,
+    Allocated, Attributes, ChannelInterface, ChannelParameters, Characteristics, Provider, ProviderChannel,
+    ProviderFlags, Version,
 };
 use std::fmt;
 use std::ptr::null_mut;
@@ -87,12 +88,23 @@ fn parameters(version: Version, asked: &ChannelParameters) -> CParameters {
 
 impl Provider for CProvider {
     fn characteristics(&self) -> Characteristics {
-        let attributes = self.record.attributes().unwrap_or_default();
         Characteristics {
             version: self.record.version,
+            flags: ProviderFlags::empty(),
             handlers: self.record.routines.present(),
-            max_channels: attributes.dma_channel_count,
-            maximum_transfer_size: attributes.maximum_transfer_size,
+            max_channels: self.record.max_channels,
+            friendly_name: None,
+        }
+    }
+
+    fn attributes(&self) -> Attributes {
+        let given = self.record.attributes().unwrap_or_default();
+        Attributes {
+            hardware: Version::new(given.major_hw_version, given.minor_hw_version),
+            vendor: given.vendor_id,
+            channels: given.dma_channel_count,
+            maximum_transfer_size: given.maximum_transfer_size,
+            maximum_address: given.maximum_address_space.into(),
         }
     }
 

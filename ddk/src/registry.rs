@@ -52,7 +52,7 @@ impl Routines {
     }
 
     pub(crate) fn present(&self) -> Handlers {
-        let mut present = Handlers::empty();
+        let mut present = Handlers::MANDATORY;
         present.set(Handlers::SUSPEND_RESUME, self.hold.is_some());
         present.set(Handlers::ABORT, self.abort.is_some());
         present.set(Handlers::RESET, self.reset.is_some());
@@ -66,7 +66,7 @@ pub(crate) struct Record {
     pub(crate) context: usize,
     pub(crate) version: Version,
     pub(crate) routines: Routines,
-    max_channels: u32,
+    pub(crate) max_channels: u32,
     /// What it was started with, while it is.
     attributes: Mutex<Option<ProviderAttributes>>,
 }

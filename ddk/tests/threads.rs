@@ -67,11 +67,7 @@ impl Bench {
         let attached = Edge::open(machine, &passive, Cpu(1))
             .attach(&passive, module)
             .unwrap();
-        let parameters = ChannelParameters {
-            completion: word.address(),
-            priority: 0,
-            cpus: 1,
-        };
+        let parameters = ChannelParameters::new(word.address(), 1);
         let allocated = attached
             .provider()
             .unwrap()

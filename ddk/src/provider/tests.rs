@@ -150,9 +150,8 @@ fn leaked(script: Script) -> &'static Script {
 fn allocate_on(host: &Host, provider: &CProvider) -> Result<Allocated, AllocateError> {
     let passive = Passive::now(host.machine()).unwrap();
     let asked = ChannelParameters {
-        completion: BusAddress::new(0x1240),
         priority: 3,
-        cpus: 0b10,
+        ..ChannelParameters::new(BusAddress::new(0x1240), 0b10)
     };
     provider.allocate_channel((&passive).into(), asked, Arc::new(Deaf))
 }
@@ -174,14 +173,14 @@ fn a_provider_is_handed_its_affinities_and_the_parameters_of_its_version() {
         let characteristics = provider.characteristics();
         assert_eq!(
             characteristics.handlers,
-            Handlers::SUSPEND_RESUME | Handlers::RESET
+            Handlers::MANDATORY | Handlers::SUSPEND_RESUME | Handlers::RESET
         );
         assert_eq!(
             (
                 characteristics.max_channels,
-                characteristics.maximum_transfer_size
+                provider.attributes().maximum_transfer_size
             ),
-            (2, 8192)
+            (3, 8192)
         );
         let allocated = allocate_on(&host, &provider).unwrap();
         assert_eq!(allocated.cpu, Cpu(1));
