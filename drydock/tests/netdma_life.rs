@@ -492,6 +492,29 @@ fn a_stop_over_a_dead_engine_resets_it_after_a_bounded_time_and_every_copy_has_a
     });
 }
 
+/// Proves: AMB-14.
+#[test]
+fn a_stop_over_an_engine_that_answers_nothing_leaves_it_the_memory_and_ends_too() {
+    once(|machine, passive| {
+        let life = Life::new(machine, passive, Spy::new(machine, passive, Version::V2_1));
+        let channel = life.channel(passive);
+        life.spy.die_for_good();
+        let cargo = Cargo::new(machine);
+        let copy = cargo.copy(passive, &channel).unwrap();
+        let before = machine.now();
+        life.registration.stop(passive);
+        let took = machine.now().0 - before.0;
+        assert!(took < 4 * PATIENCE.as_nanos() as u64, "{took} ns");
+        let outcome = channel.take(copy).expect("an outcome");
+        assert!(outcome.verdict != Verdict::Completed && outcome.residue == LENGTH);
+        assert_eq!(life.spy.out(), 1, "what is not quiet is not freed");
+        assert_eq!(Cargo::new(machine).copy(passive, &channel), Err(Refused::Closed));
+        life.registration.deregister(passive);
+        drop(channel);
+        machine.keep((cargo, life.spy));
+    });
+}
+
 /// Proves: NETDMA-014, RACE-9.
 #[test]
 fn a_stop_refuses_new_work_first_and_then_waits_for_what_is_outstanding() {
