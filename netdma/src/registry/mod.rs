@@ -9,6 +9,35 @@
 //! There is one lock, behind which stands what is [known](book). Nobody is called under it: neither a provider nor a
 //! client nor a channel. Every call here is made at PASSIVE, but for dropping a channel.
 //!
+//! A provider lives at PASSIVE; what has no token for that does not compile:
+//!
+//! ```compile_fail
+//! use longshore_core::{Dispatch, Machine};
+//! use longshore_netdma::Registration;
+//! fn stop<M: Machine>(registration: &Registration<M>, dispatch: &Dispatch) {
+//!     registration.stop(dispatch);
+//! }
+//! ```
+//!
+//! ```
+//! use longshore_core::{Machine, Passive};
+//! use longshore_netdma::Registration;
+//! fn stop<M: Machine>(registration: &Registration<M>, passive: &Passive) {
+//!     registration.stop(passive);
+//! }
+//! ```
+//!
+//! A registration that was given up is gone (NETDMA-015):
+//!
+//! ```compile_fail
+//! use longshore_core::{Machine, Passive};
+//! use longshore_netdma::Registration;
+//! fn leave<M: Machine>(registration: Registration<M>, passive: &Passive) {
+//!     registration.deregister(passive);
+//!     registration.stop(passive);
+//! }
+//! ```
+//!
 //! No context-change descriptor is ever sent (NETDMA-115): it would tell an engine whose cache to write to, and no
 //! descriptor of ours asks for that.
 

@@ -71,7 +71,8 @@ impl<M: Machine> Registration<M> {
     }
 
     /// No channel can be had any more. Those that clients have take no more work; what is outstanding on them is
-    /// waited for, for a bounded time (AMB-14); and when this returns each of them has been freed (NETDMA-014).
+    /// waited for, for a bounded time (AMB-14); and when this returns each of them has been freed (NETDMA-014). Only one
+    /// whose engine does not even answer a reset is left to it, with all the memory that it may still write.
     #[doc(alias = "NetDmaProviderStop")]
     pub fn stop(&self, passive: &Passive) {
         let removal = Some(NotificationCode::ProviderRemoval);
