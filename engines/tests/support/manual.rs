@@ -169,6 +169,21 @@ impl Manual {
         }
     }
 
+    /// Does descriptors up to one that moves data. False if there is none.
+    pub(crate) fn step_to_data(&self) -> bool {
+        let mut engine = self.engine();
+        while engine.step() {
+            let moves = engine
+                .done
+                .last()
+                .is_some_and(|done| !done.control.contains(ControlFlags::NULL_TRANSFER));
+            if moves {
+                return true;
+            }
+        }
+        false
+    }
+
     /// What it was asked since the last look.
     pub(crate) fn asked(&self) -> Vec<Asked> {
         std::mem::take(&mut self.engine().asked)
