@@ -120,7 +120,7 @@ impl ReferenceStateMachine for Model {
             Act::Doorbell => model.ring(),
             Act::Step(count) => (0..count).for_each(|_| model.step()),
             Act::Poll(_) => {}
-            Act::Cancel(index) if model.ops.is_empty() => drop(index),
+            Act::Cancel(_) if model.ops.is_empty() => {}
             Act::Cancel(index) => model.cancel(index % model.ops.len()),
             Act::CancelOdd => (0..model.ops.len())
                 .filter(|n| n % 2 == 1)
@@ -206,7 +206,7 @@ impl Bench {
                     self.manual.step_to_data();
                 }
             }
-            Act::Cancel(index) if self.tickets.is_empty() => drop(index),
+            Act::Cancel(_) if self.tickets.is_empty() => {}
             Act::Cancel(index) => drop(self.ring.cancel(level, self.tickets[index % self.tickets.len()])),
             Act::CancelOdd => drop(self.ring.cancel_where(level, |tag| tag % 2 == 1)),
             Act::Abort => self.ring.abort(level).unwrap(),
