@@ -1,7 +1,7 @@
 //! What moves bytes, as drivers.
 //!
 //! * [`cpu`]: a CPU that copies, as a NetDMA provider.
-#![no_std]
+#![cfg_attr(not(loom), no_std)]
 #![forbid(unsafe_code)]
 
 extern crate alloc;

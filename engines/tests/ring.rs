@@ -220,7 +220,10 @@ fn a_null_transfer_harms_nobody_who_takes_it_for_a_copy() {
     submit(&mut ring, Request::null().and(RequestFlags::FENCE), 0);
     submit(&mut ring, Request::copy(destination.range(), source.range()), 1);
     submit(&mut ring, Request::null(), 2);
-    assert_eq!(ring.cancel_where((&passive(machine)).into(), |tag| tag == 1), 1);
+    assert_eq!(
+        ring.cancel_where((&passive(machine)).into(), |tag, _| tag == 1),
+        1
+    );
     doorbell(machine, &mut ring);
     manual.steps(3);
     let word = manual.engine().word;
@@ -326,7 +329,7 @@ fn several_in_flight_are_cancelled_in_one_suspend() {
         doorbell(machine, &mut ring);
         manual.steps(3);
         manual.asked();
-        let asked = ring.cancel_where((&passive(machine)).into(), |tag| tag != 2);
+        let asked = ring.cancel_where((&passive(machine)).into(), |tag, _| tag != 2);
         assert_eq!(manual.asked(), [Asked::Suspend, Asked::Resume]);
         // The first one is done, the second one by a third, and the last one was not begun.
         assert_eq!(asked, 2);

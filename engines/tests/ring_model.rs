@@ -208,7 +208,7 @@ impl Bench {
             }
             Act::Cancel(_) if self.tickets.is_empty() => {}
             Act::Cancel(index) => drop(self.ring.cancel(level, self.tickets[index % self.tickets.len()])),
-            Act::CancelOdd => drop(self.ring.cancel_where(level, |tag| tag % 2 == 1)),
+            Act::CancelOdd => drop(self.ring.cancel_where(level, |tag, _| tag % 2 == 1)),
             Act::Abort => self.ring.abort(level).unwrap(),
             Act::Restart => self.ring.restart(level).unwrap(),
             Act::Poll(_) => {}

@@ -11,6 +11,10 @@
 #![allow(unsafe_code)] // Memory that a device may write at any time cannot be expressed with references.
 
 mod transfer;
+mod windows;
+
+pub use windows::Lending;
+pub(crate) use windows::{Side, Windows};
 
 use longshore_hardware::{BusAddress, MemoryError};
 use std::alloc::{Layout, alloc_zeroed, dealloc};
@@ -86,6 +90,28 @@ impl Arena {
         // SAFETY: `inside` checked both, so that `len` also fits the address space of the process.
         unsafe { transfer::within(to, from, len as usize) };
         Ok(())
+    }
+
+    /// Where a side of a copy lies, if it lies here.
+    #[inline]
+    pub(crate) fn side(&self, at: BusAddress, len: u64) -> Side {
+        match self.inside(at, len) {
+            Ok(first) => Side::Arena(first),
+            Err(_) => Side::Elsewhere(at),
+        }
+    }
+
+    /// Copies where a side may lie in a window.
+    #[cold]
+    pub(crate) fn copy_lent(
+        &self,
+        windows: &Windows,
+        to: BusAddress,
+        from: BusAddress,
+        len: u64,
+    ) -> Result<(), MemoryError> {
+        // SAFETY: a side that is found in the arena is valid for so many bytes as long as the arena lives.
+        unsafe { windows.copy(self.side(to, len), self.side(from, len), len) }
     }
 
     #[inline]

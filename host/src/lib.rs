@@ -55,6 +55,7 @@ mod routine;
 mod signal;
 mod timer;
 
+pub use arena::Lending;
 pub use config::{Config, Observer};
 pub use deferred::Deferred;
 pub use device::Device;

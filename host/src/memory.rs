@@ -1,6 +1,6 @@
 //! The machine's memory.
 
-use crate::arena::Arena;
+use crate::arena::{Arena, Lending, Windows};
 use crate::free_list::FreeList;
 use crate::lock::hold;
 use longshore_hardware::{BusAddress, BusRange, DmaMemory, MemoryError};
@@ -24,6 +24,7 @@ pub struct Memory {
 
 struct Store {
     arena: Arena,
+    windows: Arc<Windows>,
     free: Mutex<FreeList>,
 }
 
@@ -40,6 +41,7 @@ impl Memory {
         Ok(Self {
             store: Arc::new(Store {
                 arena: pages.ok_or_else(too_much)?,
+                windows: Arc::new(Windows::behind(size)),
                 free: Mutex::new(FreeList::new(PAGE, size)),
             }),
         })
@@ -49,22 +51,71 @@ impl Memory {
     pub fn size(&self) -> u64 {
         self.store.arena.size() as u64
     }
+
+    /// Whether the other one is the same memory.
+    #[inline]
+    pub fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.store, &other.store)
+    }
+
+    /// Lets devices reach memory that is not the machine's, while `section` runs: what it lends has bus addresses
+    /// until it returns. Afterwards nobody reaches those bytes any more, whatever an engine still tries.
+    ///
+    /// Lent memory is slower than the machine's own, by a lock and a search for each access.
+    ///
+    /// ```
+    /// use longshore_hardware::DmaMemory;
+    /// # let host = longshore_host::Host::new(Default::default())?;
+    /// # let memory = longshore_core::Machine::memory(host.machine());
+    /// let (text, mut copy) = (*b"lent", [0; 4]);
+    /// memory.lending(|lending| {
+    ///     let to = lending.lend(&mut copy).expect("addresses are left");
+    ///     let from = lending.lend_to_read(&text).expect("addresses are left");
+    ///     memory.copy(to.start(), from.start(), 4)
+    /// })?;
+    /// assert_eq!(&copy, b"lent");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// What is lent cannot be touched before it comes back:
+    ///
+    /// ```compile_fail,E0499
+    /// # let host = longshore_host::Host::new(Default::default()).unwrap();
+    /// # let memory = longshore_core::Machine::memory(host.machine());
+    /// let mut copy = [0; 4];
+    /// memory.lending(|lending| {
+    ///     lending.lend(&mut copy);
+    ///     copy[0] = 1;
+    /// });
+    /// ```
+    pub fn lending<'env, R>(&self, section: impl for<'a> FnOnce(&'a Lending<'env>) -> R) -> R {
+        Lending::run(&self.store.windows, section)
+    }
 }
 
 impl DmaMemory for Memory {
     #[inline]
     fn read(&self, from: BusAddress, into: &mut [u8]) -> Result<(), MemoryError> {
-        self.store.arena.read(from, into)
+        match self.store.arena.read(from, into) {
+            Err(MemoryError::OutOfRange) => self.store.windows.read(from, into),
+            answer => answer,
+        }
     }
 
     #[inline]
     fn write(&self, to: BusAddress, bytes: &[u8]) -> Result<(), MemoryError> {
-        self.store.arena.write(to, bytes)
+        match self.store.arena.write(to, bytes) {
+            Err(MemoryError::OutOfRange) => self.store.windows.write(to, bytes),
+            answer => answer,
+        }
     }
 
     #[inline]
     fn copy(&self, to: BusAddress, from: BusAddress, len: u64) -> Result<(), MemoryError> {
-        self.store.arena.copy(to, from, len)
+        match self.store.arena.copy(to, from, len) {
+            Err(MemoryError::OutOfRange) => self.store.arena.copy_lent(&self.store.windows, to, from, len),
+            answer => answer,
+        }
     }
 
     #[inline]

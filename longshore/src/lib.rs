@@ -4,7 +4,8 @@
 //! One idea runs through all of it: every accepted transfer has exactly one truthful outcome, recorded once, after
 //! its data, announced exactly as its contract asks; and memory comes back only when the hardware is quiet.
 //!
-//! This crate is the door. What stands behind it, bottom to top:
+//! This crate is the door. Here is [`DmaChannel`], which moves memory; its [guide](guide) tells when to use what. What
+//! stands behind it, bottom to top:
 //! * [`hardware`]: bus addresses, the three hardware traits, and the layouts that drivers and models share;
 //! * [`core`]: status, levels, scatter/gather, the machine trait and the completion cell;
 //! * [`wdm`], [`ndis`], [`netdma`]: the contracts;
@@ -19,6 +20,32 @@ pub use longshore_host as host;
 pub use longshore_ndis as ndis;
 pub use longshore_netdma as netdma;
 pub use longshore_wdm as wdm;
+
+mod bell;
+mod buffer;
+mod channel;
+mod cpu;
+pub mod engine;
+mod job;
+mod mail;
+mod operation;
+mod options;
+mod outcome;
+mod scope;
+mod state;
+
+pub use buffer::{Buffer, BufferError};
+pub use channel::DmaChannel;
+pub use cpu::{InlineCpu, WorkerCpu, WorkerPort};
+pub use engine::Engine;
+pub use job::{Buffers, Job, Lists, Pair};
+pub use operation::Operation;
+pub use options::{OpenError, Options};
+pub use outcome::{Completion, Finished, Outcome, Reason, Refused, Unanswered};
+pub use scope::{Scope, ScopeError, Scoped};
+
+#[doc = include_str!("../../docs/channel.md")]
+pub mod guide {}
 
 /// The examples of the README compile and run.
 #[cfg(doctest)]

@@ -354,6 +354,10 @@ impl MachineTrait for Machine {
         })
     }
 
+    fn set_level(&self, level: Irql) -> Irql {
+        self.swap_level(level).unwrap_or(Irql::PASSIVE)
+    }
+
     fn point(&self) {
         self.yield_point(false);
     }

@@ -1,23 +1,29 @@
 //! The reference NetDMA provider: a CPU that walks chains of descriptors and copies.
 //!
-//! Every channel has a worker, a deferred call that holds the channel's *claim* while it touches memory. What is
-//! known of the channel stands in a book behind a lock that is never held across a memory access, a callback
-//! or a raise of the line. Between two pieces of a copy the worker looks at one atomic word and at nothing else.
+//! What the engine knows of a chain is one value, a *walker*, that somebody has alone. It is driven in two ways:
 //!
-//! A stop (abort, reset, suspend) is carried out by whoever holds the claim, always at DISPATCH: the worker, or
-//! the caller itself where it runs at DISPATCH and the claim is free. A caller at PASSIVE never takes the claim,
-//! because a deferred call on the same CPU could then wait for it in vain.
+//! * A [`CpuChannel`] is shared. Its walker belongs to whoever holds the channel's *claim*, mostly a worker, which is a
+//!   deferred call. Its one submitter adds to a *goal* and never needs the claim. Whoever wants the channel to stop
+//!   leaves a request at a *desk*, and the holder of the claim serves it: the worker, or the caller himself where the
+//!   claim is free. No lock is taken for a descriptor: neither by its submitter nor by the engine.
+//! * An [`InlineChannel`] is its user's own, and so is its walker: nothing of it is atomic, and it works only when it is
+//!   [driven](longshore_netdma::Port::drive).
 
-mod book;
-mod calls;
+mod atomic;
 mod channel;
 mod config;
+mod desk;
 mod engine;
+mod goal;
+mod inline;
 mod reports;
-mod stops;
+mod requests;
+mod teller;
 mod transfer;
+mod walker;
 mod worker;
 
 pub use channel::CpuChannel;
-pub use config::{Config, MAXIMUM_TRANSFER_SIZE};
+pub use config::{Config, MAXIMUM_PRIORITY, MAXIMUM_TRANSFER_SIZE};
 pub use engine::CpuEngine;
+pub use inline::{InlineChannel, Report};

@@ -1,8 +1,8 @@
 //! One descriptor on its way: what it asks for, and how far it is done.
 
 use super::config::MAXIMUM_TRANSFER_SIZE;
+use longshore_core::Rule;
 use longshore_core::completion::Cause;
-use longshore_core::scatter::SegmentList;
 use longshore_hardware::netdma::{ControlFlags, Descriptor};
 use longshore_hardware::{BusAddress, BusRange};
 use longshore_netdma::Version;
@@ -18,6 +18,53 @@ pub(super) struct Piece {
     pub(super) len: u64,
 }
 
+/// The bytes of one side: one run, or two where a page break is asked for (NETDMA-066).
+#[derive(Clone, Copy, Debug)]
+struct Side {
+    first: BusRange,
+    second: BusRange,
+}
+
+impl Side {
+    fn new(start: BusAddress, len: u64, second_page: Option<BusAddress>) -> Result<Self, Cause> {
+        let range = |start, len| BusRange::new(start, len).ok_or(Cause::BUS);
+        let room = PAGE - start.raw() % PAGE;
+        let (first, second) = match second_page {
+            Some(second) if len > room => (range(start, room)?, range(second, len - room)?),
+            _ => (range(start, len)?, BusRange::EMPTY),
+        };
+        if !second.is_empty() && (!second.start().is_aligned(PAGE) || second.len() > PAGE) {
+            return Err(Cause::PROGRAM);
+        }
+        Ok(Self { first, second })
+    }
+
+    /// Where the byte at `offset` stands, and how many stand in a run from there on.
+    #[inline]
+    fn at(&self, offset: u64) -> (BusAddress, u64) {
+        let (range, offset) = if offset < self.first.len() {
+            (self.first, offset)
+        } else {
+            (self.second, offset - self.first.len())
+        };
+        // Inside a range, which does not wrap.
+        let start = BusAddress::new(range.start().raw().wrapping_add(offset));
+        (start, range.len().saturating_sub(offset))
+    }
+
+    #[inline]
+    fn overlaps(&self, range: BusRange) -> bool {
+        self.first.overlaps(range) || self.second.overlaps(range)
+    }
+
+    /// Whether the two have bytes in common and are not the same.
+    #[inline]
+    fn shares(&self, other: &Self) -> bool {
+        let same = self.first == other.first && self.second == other.second;
+        !same && (self.overlaps(other.first) || self.overlaps(other.second))
+    }
+}
+
 /// A descriptor that was read and found sound.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Transfer {
@@ -25,41 +72,53 @@ pub(super) struct Transfer {
     pub(super) address: BusAddress,
     /// The link as it was when the descriptor was read.
     pub(super) link: BusAddress,
-    /// Which run of the channel it belongs to.
-    pub(super) run: u32,
     /// The target of a context change.
     pub(super) context: Option<u32>,
+    /// What its writer did wrong, though it can be done.
+    pub(super) misuse: Option<Rule>,
     control: ControlFlags,
-    to: SegmentList<2>,
-    from: SegmentList<2>,
+    to: Side,
+    from: Side,
     len: u64,
     backwards: bool,
     moved: u64,
 }
 
 impl Transfer {
-    /// Checks what was read at `address`. Reserved flags are ignored (NETDMA-062).
+    /// Checks what was read at `address`. Reserved flags are ignored (NETDMA-062). Nothing may be written over `word`,
+    /// where the channel's completion word stands.
+    #[inline]
     pub(super) fn new(
         address: BusAddress,
-        run: u32,
         descriptor: &Descriptor,
         version: Version,
+        word: BusRange,
     ) -> Result<Self, Cause> {
+        let nothing = Side {
+            first: BusRange::EMPTY,
+            second: BusRange::EMPTY,
+        };
         let mut transfer = Self {
             address,
             link: descriptor.next,
-            run,
             context: None,
+            misuse: None,
             control: descriptor.control,
-            to: SegmentList::new(),
-            from: SegmentList::new(),
+            to: nothing,
+            from: nothing,
             len: 0,
             backwards: false,
             moved: 0,
         };
         // The type comes first: it decides what bit 0 means (NETDMA-061).
         match descriptor.control.op_type() {
-            ControlFlags::OP_TYPE_STANDARD_DMA => transfer.plan(descriptor, version)?,
+            ControlFlags::OP_TYPE_STANDARD_DMA if transfer.is_null() => {
+                // Nothing of it counts, but its writer should know (NETDMA-056, AMB-15).
+                let sound = transfer.plan(descriptor, version, word).is_ok();
+                transfer.misuse = (!sound).then_some(Rule("NETDMA-056"));
+                transfer.len = 0;
+            }
+            ControlFlags::OP_TYPE_STANDARD_DMA => transfer.plan(descriptor, version, word)?,
             ControlFlags::OP_TYPE_CONTEXT_CHANGE if version.counted() => {
                 transfer.context = Some(descriptor.transfer_size);
             }
@@ -68,10 +127,12 @@ impl Transfer {
         Ok(transfer)
     }
 
-    fn plan(&mut self, descriptor: &Descriptor, version: Version) -> Result<(), Cause> {
-        if descriptor.control.contains(ControlFlags::NULL_TRANSFER) {
-            return Ok(()); // nothing else is examined (AMB-15)
-        }
+    fn is_null(&self) -> bool {
+        self.control.contains(ControlFlags::NULL_TRANSFER)
+    }
+
+    #[inline]
+    fn plan(&mut self, descriptor: &Descriptor, version: Version, word: BusRange) -> Result<(), Cause> {
         if descriptor.transfer_size > MAXIMUM_TRANSFER_SIZE {
             return Err(Cause::PROGRAM);
         }
@@ -80,17 +141,23 @@ impl Transfer {
         let source_break = broken(ControlFlags::SOURCE_PAGE_BREAK).then_some(descriptor.next_source);
         let destination_break =
             broken(ControlFlags::DESTINATION_PAGE_BREAK).then_some(descriptor.next_destination);
-        self.from = segments(descriptor.source, self.len, source_break)?;
-        self.to = segments(descriptor.destination, self.len, destination_break)?;
-        // Pieces must add up to one memmove (NETDMA-057).
-        let first = |list: &SegmentList<2>| list.as_segments().iter().next().unwrap_or(BusRange::EMPTY);
-        let (to, from) = (first(&self.to), first(&self.from));
-        let whole = source_break.is_none() && destination_break.is_none();
-        self.backwards = whole && to.overlaps(from) && to.start() > from.start();
+        self.from = Side::new(descriptor.source, self.len, source_break)?;
+        self.to = Side::new(descriptor.destination, self.len, destination_break)?;
+        if self.to.overlaps(word) {
+            return Err(Cause::PROGRAM);
+        }
+        if self.to.shares(&self.from) {
+            self.misuse = Some(Rule("NETDMA-057"));
+            // It is done all the same, and pieces must add up to one memmove.
+            let (to, from) = (self.to.first, self.from.first);
+            let whole = source_break.is_none() && destination_break.is_none();
+            self.backwards = whole && to.start() > from.start();
+        }
         Ok(())
     }
 
     /// The next bytes to copy, at most `limit`, or `None` when all is done.
+    #[inline]
     pub(super) fn next_piece(&self, limit: u64) -> Option<Piece> {
         let len = limit.max(1).min(self.len - self.moved);
         if len == 0 {
@@ -101,51 +168,33 @@ impl Transfer {
         } else {
             self.moved
         };
-        let to = self.to.as_segments().part(offset, len).next()?;
-        let from = self.from.as_segments().part(offset, len).next()?;
+        let (to, to_room) = self.to.at(offset);
+        let (from, from_room) = self.from.at(offset);
         Some(Piece {
-            to: to.start(),
-            from: from.start(),
-            len: to.len().min(from.len()),
+            to,
+            from,
+            len: len.min(to_room).min(from_room),
         })
     }
 
-    /// That many bytes more are done.
-    pub(super) fn advance(&mut self, len: u64) {
+    /// That many bytes more are done. True if all are.
+    #[inline]
+    pub(super) fn advance(&mut self, len: u64) -> bool {
         self.moved += len;
+        self.moved >= self.len
     }
 
     /// Whether the completion word is to be written when it is done.
+    #[inline]
     pub(super) fn wants_word(&self) -> bool {
         self.control.contains(ControlFlags::STATUS_UPDATE_ON_COMPLETION)
     }
 
     /// Whether an interrupt is to be raised when it is done. In a context change bit 0 means something else.
+    #[inline]
     pub(super) fn wants_interrupt(&self) -> bool {
         self.context.is_none() && self.control.contains(ControlFlags::INTERRUPT_ON_COMPLETION)
     }
-}
-
-/// The bytes of one side: one run, or two where a page break is asked for (NETDMA-066).
-fn segments(start: BusAddress, len: u64, second_page: Option<BusAddress>) -> Result<SegmentList<2>, Cause> {
-    let range = |start, len| BusRange::new(start, len).ok_or(Cause::BUS);
-    let mut list = SegmentList::new();
-    let room = PAGE - start.raw() % PAGE;
-    let first = match second_page {
-        Some(_) => len.min(room),
-        None => len,
-    };
-    list.push(range(start, first)?).map_err(|_| Cause::PROGRAM)?;
-    if let Some(second) = second_page
-        && len > first
-    {
-        if !second.is_aligned(PAGE) || len - first > PAGE {
-            return Err(Cause::PROGRAM);
-        }
-        list.push(range(second, len - first)?)
-            .map_err(|_| Cause::PROGRAM)?;
-    }
-    Ok(list)
 }
 
 #[cfg(test)]
@@ -158,7 +207,7 @@ mod tests {
     }
 
     fn transfer(descriptor: &Descriptor, version: Version) -> Result<Transfer, Cause> {
-        Transfer::new(at(0x40), 1, descriptor, version)
+        Transfer::new(at(0x40), descriptor, version, BusRange::EMPTY)
     }
 
     fn pieces(mut transfer: Transfer, limit: u64) -> Vec<(u64, u64, u64)> {

@@ -1,16 +1,24 @@
-//! The engine of one channel: what the holder of the claim does with it.
+//! The engine of one shared channel: who holds its claim, and what the holder does.
+//!
+//! The claim is the lock around the [`Walker`]. It is only ever tried, once for a whole run of descriptors, and holds
+//! its owner at DISPATCH, so nobody who could want it is kept waiting on its owner's CPU. Whoever has asked for
+//! something tries it too and serves itself. Between two steps the holder looks at one word and at nothing else.
 
-use super::book::{Book, Finished, Report, Task};
+use super::atomic::{AtomicU32, Ordering};
 use super::config::Config;
-use super::reports::Reports;
-use super::transfer::Transfer;
-use alloc::sync::Weak;
-use core::sync::atomic::{AtomicU32, Ordering};
+use super::desk::{Desk, Errand, LeaseNumber, command};
+use super::goal::{Goal, Run};
+use super::requests::{Answer, Request};
+use super::teller::Teller;
+use super::walker::{Foreman, Walker, Wanted};
+use alloc::sync::{Arc, Weak};
 use longshore_core::completion::Cause;
 use longshore_core::machine::{Cpu, Deferred, Lock};
-use longshore_core::{Device, Dispatch, Event, Irql, Machine};
-use longshore_hardware::netdma::{CompletionWord, DESCRIPTOR_ALIGNMENT, DESCRIPTOR_SIZE, Descriptor, offset};
-use longshore_hardware::{BusAddress, BusRange, DmaMemory, Interrupt, MemoryError};
+use longshore_core::{Device, Dispatch, Irql, Machine};
+use longshore_hardware::BusAddress;
+use longshore_netdma::ChannelInterface;
+use longshore_netdma::provider::{ChannelParameters, Unsuccessful};
+use longshore_netdma::state::State;
 
 /// What the machine runs for a channel. Kept apart from [`Worker`], which the routines themselves hold: so no
 /// routine keeps alive what must be dropped to stop it.
@@ -30,228 +38,230 @@ impl<M: Machine> Parts<M> {
     }
 }
 
-const GO_ON: u32 = 0;
-const CUT: u32 = 1;
-
-/// One channel's engine.
-pub(super) struct Worker<M: Machine> {
+/// What everybody may use who knows of a channel.
+pub(super) struct Shared<M: Machine> {
     pub(super) machine: M,
     pub(super) config: Config,
-    memory: M::Memory,
-    line: M::Line,
+    pub(super) teller: Teller<M>,
+    /// What waits at the desk. Relaxed: it carries no data, and whoever acts on it goes to the desk.
     command: AtomicU32,
-    book: M::Lock<Book>,
-    reports: M::Lock<Reports>,
+    desk: M::Lock<Desk>,
 }
 
-impl<M: Machine> Worker<M> {
-    pub(super) fn new(machine: &M, config: Config, line: M::Line) -> Self {
-        let book = Book::new(config.version.counted());
-        Self {
-            machine: machine.clone(),
-            config,
-            memory: machine.device_memory(),
-            line,
-            command: AtomicU32::new(CUT),
-            book: machine.lock("CPU engine channel", Irql::DISPATCH, book),
-            // The interrupt handler takes it, at whatever level the machine gives it.
-            reports: machine.lock("CPU engine reports", Irql::HIGH, Reports::new()),
-        }
-    }
-
-    /// Looks at or changes the book, and keeps the command word in step with it.
-    pub(super) fn book<R>(&self, section: impl FnOnce(&mut Book) -> R) -> R {
-        self.book.with(|book| {
-            let result = section(book);
-            let command = if book.wants_cut() { CUT } else { GO_ON };
-            // Relaxed: the word carries no data. Whoever acts on it takes the lock first.
-            if self.command.load(Ordering::Relaxed) != command {
-                self.command.store(command, Ordering::Relaxed);
-            }
+impl<M: Machine> Shared<M> {
+    /// Looks at or changes the desk, and keeps the command word in step with it.
+    pub(super) fn desk<R>(&self, section: impl FnOnce(&mut Desk) -> R) -> R {
+        self.desk.with(|desk| {
+            let result = section(desk);
+            self.command.store(desk.command(), Ordering::Relaxed);
             result
         })
     }
 
-    pub(super) fn reports<R>(&self, section: impl FnOnce(&mut Reports) -> R) -> R {
-        self.reports.with(section)
+    fn waits(&self) -> u32 {
+        self.command.load(Ordering::Relaxed)
+    }
+}
+
+/// The foreman of a shared channel's walker.
+pub(super) struct Remote<M: Machine> {
+    shared: Arc<Shared<M>>,
+    goal: Arc<Goal>,
+    /// How many descriptors the worker does in one deferred call.
+    budget: u32,
+}
+
+impl<M: Machine> Foreman for Remote<M> {
+    #[inline]
+    fn wanted(&self) -> Wanted {
+        let waits = self.shared.waits();
+        if waits & command::RELEASE != 0 {
+            Wanted::Released
+        } else if waits & command::CHAIN != 0 {
+            Wanted::Replaced
+        } else {
+            Wanted::Yes
+        }
+    }
+
+    #[inline]
+    fn hold(&mut self) -> bool {
+        self.shared.waits() & command::HOLD != 0 && self.shared.desk(Desk::hold)
+    }
+
+    fn held(&mut self, answer: Answer) {
+        self.shared.desk(|desk| desk.finish(Request::Suspend, answer));
+    }
+
+    fn beyond(&self, run: Run, heard: u64) -> u64 {
+        self.goal.beyond(run, heard)
+    }
+
+    fn changed(&mut self, run: Run, state: State, heard: u64, next: BusAddress) {
+        if state == State::Idle {
+            self.goal.say_dry(run, heard, next);
+        }
+        self.goal.say(run, state);
+    }
+
+    fn failed(&mut self, at: BusAddress, cause: Cause) {
+        self.shared.desk(|desk| desk.failed(at, cause));
+    }
+
+    fn context(&mut self, target: u32) {
+        self.goal.say_context(target);
+    }
+
+    fn interrupt(&mut self, last: BusAddress, error: bool) {
+        self.shared.teller.interrupt(last, error);
+    }
+}
+
+type Claimed<M> = Walker<M, Remote<M>>;
+
+/// One channel's engine.
+pub(super) struct Worker<M: Machine> {
+    pub(super) shared: Arc<Shared<M>>,
+    claim: M::Lock<Claimed<M>>,
+}
+
+impl<M: Machine> Worker<M> {
+    pub(super) fn new(machine: &M, config: Config, cpu: Cpu, line: M::Line) -> Self {
+        let shared = Arc::new(Shared {
+            machine: machine.clone(),
+            config,
+            teller: Teller::new(machine, cpu, line),
+            command: AtomicU32::new(0),
+            desk: machine.lock("CPU engine desk", Irql::DISPATCH, Desk::new()),
+        });
+        let remote = Remote {
+            shared: shared.clone(),
+            goal: Arc::new(Goal::new()),
+            budget: config.budget,
+        };
+        let walker = Walker::new(machine, config, remote);
+        Self {
+            shared,
+            claim: machine.lock("CPU engine claim", Irql::DISPATCH, walker),
+        }
+    }
+
+    /// Gives the channel to a new user, if it has none and nobody works for the last one.
+    pub(super) fn allocate(&self, parameters: &ChannelParameters) -> Option<(LeaseNumber, Arc<Goal>)> {
+        let goal = Arc::new(Goal::new());
+        self.try_claim(|walker| {
+            let lease = self.shared.desk(|desk| desk.take(goal.clone()))?;
+            walker.foreman.goal = goal.clone();
+            walker.foreman.budget = self.shared.config.share(parameters.priority);
+            walker.allocate(parameters.completion);
+            Some(lease)
+        })
+        .flatten()
+        .map(|lease| (lease, goal))
+    }
+
+    /// Takes the channel from this user: nothing more is told, and the engine lets go of it as soon as it can. Hands out
+    /// whom it told, to be dropped outside of every lock.
+    pub(super) fn close(
+        &self,
+        lease: LeaseNumber,
+    ) -> Result<Option<Arc<dyn ChannelInterface>>, Unsuccessful> {
+        self.shared.desk(|desk| {
+            desk.release(lease)?;
+            Ok(self.shared.teller.close())
+        })
+    }
+
+    /// Does something with the walker, unless somebody else has it. What waits at the desk is done first.
+    fn try_claim<R>(&self, section: impl FnOnce(&mut Claimed<M>) -> R) -> Option<R> {
+        self.claim.try_with(|walker| {
+            self.attend(walker);
+            section(walker)
+        })
     }
 
     /// The worker's deferred call. It ends after `budget` steps, so that no chain, however long or looped, keeps
     /// the CPU (AMB-16).
     pub(super) fn run(&self, _: &Dispatch, parts: &Weak<Parts<M>>) {
-        for _ in 0..self.config.budget.max(1) {
-            let Some(task) = self.book(|book| book.claim(&self.machine)) else {
-                return;
-            };
-            self.perform(task);
-            if !self.book(Book::release) {
-                return;
-            }
-            self.machine.point();
-        }
-        Parts::kick(parts);
-    }
-
-    /// One step towards a stop, on the stack of a caller that runs at DISPATCH.
-    pub(super) fn serve_stop(&self, parts: &Weak<Parts<M>>) {
-        let Some(task) = self.book(|book| book.claim_stop(&self.machine)) else {
-            return;
-        };
-        self.perform(task);
-        // The worker may have come by in the meantime and found the claim taken.
-        if self.book(Book::release) {
+        // If somebody else has the claim, he calls the worker when he lets go of it.
+        if self.claim.try_with(|walker| self.walk(walker)) == Some(true) {
             Parts::kick(parts);
         }
     }
 
-    fn perform(&self, task: Task) {
-        match task {
-            Task::Fetch { address, run } => match self.fetch(address, run) {
-                Ok(transfer) => self.copy(transfer),
-                Err(cause) => self.fail_to_read(run, address, cause),
-            },
-            Task::Relink { tail, run } => match self.link(tail) {
-                Ok(link) => self.book(|book| book.relinked(&self.machine, run, link)),
-                Err(cause) => self.fail_to_read(run, tail, cause),
-            },
-            Task::Copy(transfer) => self.copy(transfer),
-            Task::Stopped(word) => {
-                // An engine that cannot write its word has stopped all the same.
-                let _ = self.write_word(word);
+    /// As many descriptors as the budget allows. True if there is more to do.
+    fn walk(&self, walker: &mut Claimed<M>) -> bool {
+        walker.foreman.goal.get_up();
+        let mut left = walker.foreman.budget.max(1);
+        while left > 0 {
+            if self.shared.waits() != 0 {
+                self.attend(walker);
             }
-        }
-    }
-
-    /// Reads a descriptor once, whole, before any of it is used.
-    fn fetch(&self, address: BusAddress, run: u32) -> Result<Transfer, Cause> {
-        let sound = !address.is_null() && address.is_aligned(DESCRIPTOR_ALIGNMENT);
-        if !sound || BusRange::new(address, DESCRIPTOR_SIZE).is_none() {
-            return Err(Cause::PROGRAM);
-        }
-        let mut bytes = [0; DESCRIPTOR_SIZE as usize];
-        self.memory.read(address, &mut bytes).map_err(|_| Cause::BUS)?;
-        Transfer::new(address, run, &Descriptor::parse(&bytes), self.config.version)
-    }
-
-    /// Reads only the link of a descriptor, fresh and in one access: NetDMA may be writing it (NETDMA-079).
-    fn link(&self, descriptor: BusAddress) -> Result<BusAddress, Cause> {
-        let at = descriptor.checked_add(offset::NEXT).ok_or(Cause::PROGRAM)?;
-        let link = self.memory.load_u64(at).map_err(|_| Cause::BUS)?;
-        Ok(BusAddress::new(link))
-    }
-
-    fn copy(&self, mut transfer: Transfer) {
-        while let Some(piece) = transfer.next_piece(self.config.piece) {
-            if self.command.load(Ordering::Relaxed) == CUT {
-                return self.book(|book| book.pause(transfer));
+            if !walker.step() && self.rests(walker) {
+                return false;
             }
-            if self.memory.copy(piece.to, piece.from, piece.len).is_err() {
-                return self.fail(transfer.address, Cause::BUS);
-            }
-            transfer.advance(piece.len);
-            self.machine.point();
-        }
-        self.complete(&transfer);
-    }
-
-    fn complete(&self, transfer: &Transfer) {
-        let (mut link, mut linked_again) = (transfer.link, false);
-        loop {
-            let finished = self.book(|book| book.complete(&self.machine, transfer, link, linked_again));
-            match finished {
-                Finished::Report(report) => return self.tell(report, transfer.address),
-                // At most once a descriptor, so that a caller who never stops appending holds nobody up.
-                Finished::LinkAgain => linked_again = true,
-            }
-            match self.link(transfer.address) {
-                Ok(fresh) => link = fresh,
-                Err(cause) => return self.fail(transfer.address, cause),
-            }
-        }
-    }
-
-    /// Data, then the word, then the interrupt (NETDMA-086).
-    fn tell(&self, report: Report, address: BusAddress) {
-        if self.write_word(report.word).is_err() {
-            return self.fail(address, Cause::BUS);
-        }
-        self.interrupt(report);
-    }
-
-    fn fail(&self, address: BusAddress, cause: Cause) {
-        let report = self.book(|book| book.fail(&self.machine, address, cause));
-        self.tell_error(report);
-    }
-
-    fn fail_to_read(&self, run: u32, address: BusAddress, cause: Cause) {
-        let report = self.book(|book| book.fail_to_read(&self.machine, run, address, cause));
-        self.tell_error(report);
-    }
-
-    fn tell_error(&self, report: Report) {
-        // Where even this word cannot be written, the interrupt alone has to do.
-        let _ = self.write_word(report.word);
-        self.interrupt(report);
-    }
-
-    fn write_word(&self, word: Option<CompletionWord>) -> Result<(), MemoryError> {
-        let Some(word) = word else {
-            return Ok(());
-        };
-        let completion = self.book(|book| book.completion());
-        if completion.is_null() {
-            return Ok(()); // freed in the meantime
-        }
-        self.memory.store_u64(completion, word.raw())
-    }
-
-    fn interrupt(&self, report: Report) {
-        if report.interrupt {
-            self.reports(|reports| reports.raise(report.last, report.error));
-            self.line.raise();
-        }
-    }
-
-    /// The interrupt handler: no more than NetDMA's routine and a deferred call (NETDMA-103).
-    pub(super) fn handle_interrupt(&self, device: &Device, parts: &Weak<Parts<M>>) -> bool {
-        // Lowered first: what is raised from here on interrupts again.
-        self.line.lower();
-        let Some((interface, last)) = self.reports(|reports| reports.enter_handler()) else {
-            return true; // the line is this channel's alone; what it was raised for is told already
-        };
-        self.machine.emit(Event::Callback("NetDmaIsr", last.raw()));
-        let cpu = interface.isr(device, last);
-        drop(interface);
-        self.reports(|reports| reports.leave(None));
-        if let Some(parts) = parts.upgrade() {
-            parts.report.queue_on(self.existing(cpu));
+            left -= u32::from(!walker.in_the_middle());
+            self.shared.machine.point();
         }
         true
     }
 
-    /// The CPU that NetDMA named, or the engine's own where there is no such CPU.
-    fn existing(&self, cpu: Cpu) -> Cpu {
-        if cpu.0 < self.machine.cpus() {
-            cpu
-        } else {
-            self.config.cpu
+    /// Lies down, unless something was appended meanwhile. Whoever does anything else calls the worker anyway.
+    fn rests(&self, walker: &mut Claimed<M>) -> bool {
+        let (run, heard) = walker.heard();
+        walker.foreman.goal.lie_down();
+        self.shared.machine.point();
+        let more = walker.foreman.goal.last_look(run, heard);
+        if more == 0 {
+            return true;
+        }
+        walker.foreman.goal.get_up();
+        walker.take_in(more);
+        false
+    }
+
+    /// Does what waits at the desk. In the middle of a descriptor some of it stays there.
+    fn attend(&self, walker: &mut Claimed<M>) {
+        while let Some(errand) = self.shared.desk(|desk| desk.errand(walker.in_the_middle())) {
+            match errand {
+                Errand::Release { silently } => {
+                    let drained = if silently { walker.release() } else { walker.free() };
+                    self.shared.desk(|desk| desk.gone(!drained));
+                }
+                Errand::Serve(chain, request) => {
+                    if let Some(chain) = chain {
+                        self.shared.teller.forget_error();
+                        walker.load(chain);
+                    }
+                    if let Some(request) = request {
+                        let answer = walker.serve(request);
+                        self.shared.desk(|desk| desk.finish(request, answer));
+                    }
+                }
+            }
         }
     }
 
-    /// The interrupt's deferred call.
-    pub(super) fn report(&self, dispatch: &Dispatch) {
-        let cpu = self.machine.cpu();
-        let Some(due) = self.reports(|reports| reports.enter_deferred(cpu)) else {
-            return;
-        };
-        // Completions first: an error must not swallow the interrupt of a descriptor before it.
-        let error = due.error.then_some(BusAddress::NULL);
-        for last in due.completed.into_iter().chain(error) {
-            self.machine
-                .emit(Event::Callback("NetDmaInterruptDpc", last.raw()));
-            due.interface.interrupt_dpc(dispatch, last);
+    /// Does what waits at the desk on the caller's stack, the rest of the current descriptor included if it waits for
+    /// that. At DISPATCH nothing comes in between, and the worker may belong to this very CPU.
+    pub(super) fn serve(&self, parts: &Weak<Parts<M>>) {
+        let served = self.try_claim(|walker| {
+            while self.shared.waits() != 0 && walker.in_the_middle() {
+                walker.step();
+                self.shared.machine.point();
+                self.attend(walker);
+            }
+        });
+        // The worker may have come by in the meantime and found the claim taken.
+        if served.is_some() {
+            Parts::kick(parts);
         }
-        drop(due);
-        self.reports(|reports| reports.leave(Some(cpu)));
+    }
+
+    /// The interrupt handler.
+    pub(super) fn handle_interrupt(&self, device: &Device, parts: &Weak<Parts<M>>) -> bool {
+        self.shared
+            .teller
+            .handle_interrupt(device, parts, |parts| &parts.report)
     }
 }

@@ -68,7 +68,12 @@ impl<M: Machine> Channel<M> {
     pub fn close(&self, passive: &Passive, limit: Duration) -> bool {
         self.pause();
         self.drain(passive, limit);
-        let level = passive.into();
+        self.close_now(passive.into())
+    }
+
+    /// As `close`, without the wait.
+    pub fn close_now(&self, level: AtMostDispatch<'_>) -> bool {
+        self.pause();
         let quiet = self.shared.with(level, |ring| ring.shut_down(level));
         self.shared.look(level);
         quiet.unwrap_or(true)

@@ -27,10 +27,16 @@ impl<M: Machine, P: Port, H> Ring<M, P, H> {
         }
     }
 
-    /// Cancels the operations that have such a tag, all in one go. Returns how many were asked to end and are not
-    /// done.
-    pub fn cancel_where(&mut self, level: AtMostDispatch<'_>, mut wanted: impl FnMut(u64) -> bool) -> usize {
-        self.cancel_some(level, |_, slot| wanted(slot.tag))
+    /// Cancels some of the operations, chosen by their tag and what was given with them, all in one go. Returns how
+    /// many were asked to end and are not done.
+    pub fn cancel_where(
+        &mut self,
+        level: AtMostDispatch<'_>,
+        mut wanted: impl FnMut(u64, &H) -> bool,
+    ) -> usize {
+        self.cancel_some(level, |_, slot| {
+            slot.held.as_ref().is_some_and(|held| wanted(slot.tag, held))
+        })
     }
 
     /// Cancels everything that is pending. The channel keeps running.

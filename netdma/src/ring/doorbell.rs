@@ -40,7 +40,7 @@ impl<M: Machine, P: Port, H> Ring<M, P, H> {
     }
 
     /// The place up to which the engine may go: what the CPU does holds back what comes behind it.
-    fn open_end(&self) -> u64 {
+    pub(super) fn open_end(&self) -> u64 {
         let slots = &self.slots;
         if slots.work > 0 {
             let held_back = (slots.oldest..self.rung).find(|&number| slots.get(number).work.is_some());

@@ -25,6 +25,8 @@ pub(super) struct RingMemory<M: Machine> {
     leases: Option<[Lease<M::Memory>; 2]>,
     pub(super) layout: Layout,
     pub(super) counted: bool,
+    /// How the descriptors tell that are to tell.
+    tell: ControlFlags,
     word: BusRange,
     /// Bytes that nobody reads, for descriptors that move nothing.
     scratch: BusRange,
@@ -40,6 +42,7 @@ impl<M: Machine> RingMemory<M> {
         entries: u32,
         last: BusAddress,
         counted: bool,
+        interrupts: bool,
     ) -> Result<Self, MemoryError> {
         let memory = machine.memory();
         let below = last.checked_add(1).unwrap_or(last);
@@ -51,12 +54,15 @@ impl<M: Machine> RingMemory<M> {
         memory.store_u64(word.start(), 0)?;
         machine.emit(Event::Handover(lines.range(), Owner::Both, WORD_RULE));
         let empty = Piece::null(scratch, ControlFlags::empty());
+        let mut tell = ControlFlags::STATUS_UPDATE_ON_COMPLETION;
+        tell.set(ControlFlags::INTERRUPT_ON_COMPLETION, interrupts);
         Ok(Self {
             machine: machine.clone(),
             memory,
             layout: Layout::new(ring.range()),
             leases: Some([ring, lines]),
             counted,
+            tell,
             word,
             scratch,
             pieces: (0..entries).map(|_| empty).collect(),
@@ -119,7 +125,9 @@ impl<M: Machine> RingMemory<M> {
             let entry = self.layout.entry(place);
             let control = &mut self.pieces[entry].control;
             let interrupts = control.contains(ControlFlags::INTERRUPT_ON_COMPLETION);
-            if interrupts || place + 1 == places.end || place.is_multiple_of(TELL_EVERY) {
+            if place + 1 == places.end || place.is_multiple_of(TELL_EVERY) {
+                *control |= self.tell;
+            } else if interrupts {
                 *control |= ControlFlags::STATUS_UPDATE_ON_COMPLETION;
             }
             self.write(place, places.end, *self.piece(place))?;

@@ -108,13 +108,19 @@ impl<M: Machine, P: Port, H> Ring<M, P, H> {
             return Err(OpenError::BadProvider);
         }
         let counted = limits.version.counted();
-        let mut memory = RingMemory::new(machine, options.entries, limits.maximum_address, counted)
-            .map_err(OpenError::Memory)?;
+        let mut memory = RingMemory::new(
+            machine,
+            options.entries,
+            limits.maximum_address,
+            counted,
+            options.interrupts,
+        )
+        .map_err(OpenError::Memory)?;
         let slots = Slots::new(machine, options.entries);
+        let cpus = options.cpus & u32::MAX.unbounded_shr(32u32.saturating_sub(machine.cpus()));
         let parameters = ChannelParameters {
-            completion: memory.word(),
             priority: options.priority,
-            cpus: options.cpus & u32::MAX.unbounded_shr(32u32.saturating_sub(machine.cpus())),
+            ..ChannelParameters::new(memory.word(), cpus)
         };
         machine.emit(Event::Call("ProviderAllocateDmaChannel"));
         let allocated = allocate(passive.into(), parameters, interface);

@@ -1,6 +1,6 @@
 //! How a ring is opened.
 
-use crate::provider::{Characteristics, Handlers};
+use crate::provider::{Attributes, Characteristics, Handlers};
 use crate::version::Version;
 use longshore_hardware::BusAddress;
 
@@ -17,14 +17,14 @@ pub struct Limits {
     pub maximum_address: BusAddress,
 }
 
-impl From<Characteristics> for Limits {
-    /// The limits that a provider names itself. It reaches everything.
-    fn from(characteristics: Characteristics) -> Self {
+impl Limits {
+    /// The limits that a provider names itself.
+    pub const fn new(characteristics: &Characteristics, attributes: &Attributes) -> Self {
         Self {
             version: characteristics.version,
             handlers: characteristics.handlers,
-            maximum_transfer_size: characteristics.maximum_transfer_size,
-            maximum_address: BusAddress::new(u64::MAX),
+            maximum_transfer_size: attributes.maximum_transfer_size,
+            maximum_address: attributes.maximum_address,
         }
     }
 }
@@ -40,16 +40,20 @@ pub struct RingOptions {
     pub cpus: u32,
     /// How many operations may be without an outcome at once.
     pub pending_limit: u32,
+    /// Whether the engine interrupts wherever it writes the completion word, for a user that sleeps: behind each doorbell,
+    /// and now and then in between. Otherwise it does so only for an operation that asks for it.
+    pub interrupts: bool,
 }
 
 impl Default for RingOptions {
-    /// A ring of 64, of no urgency, on any CPU, limited by its entries only.
+    /// A ring of 64, of no urgency, on any CPU, limited by its entries only, interrupting where an operation asks for it.
     fn default() -> Self {
         Self {
             entries: 64,
             priority: 0,
             cpus: u32::MAX,
             pending_limit: u32::MAX,
+            interrupts: false,
         }
     }
 }

@@ -4,6 +4,7 @@ use super::{Ring, Standing};
 use crate::operation::Ticket;
 use crate::port::Port;
 use longshore_core::completion::Outcome;
+use longshore_core::machine::Instant;
 use longshore_core::{AtMostDispatch, Machine};
 
 /// An operation that is over.
@@ -100,6 +101,23 @@ impl<M: Machine, P: Port, H> Ring<M, P, H> {
     pub(crate) fn works(&self) -> bool {
         let oldest = self.slots.oldest;
         self.slots.work > 0 && !self.closed && oldest < self.rung && self.slots.get(oldest).work.is_some()
+    }
+
+    /// Whether a poll has something to hand out or to do already, without any news of the engine.
+    pub fn has_work(&self) -> bool {
+        let slots = &self.slots;
+        let done = slots.oldest < slots.newest && self.is_done(slots.oldest);
+        slots.has_line() || done || self.works() || (!self.closed && self.given < self.open_end())
+    }
+
+    /// Whether the engine has something that it is not known to be done with.
+    pub fn is_engine_busy(&self) -> bool {
+        !self.closed && self.done < self.given
+    }
+
+    /// No operation has an earlier deadline than this.
+    pub fn next_deadline(&self) -> Option<Instant> {
+        self.deadline
     }
 
     /// Whether somebody must look for things to go on: no interrupt tells of what the CPU does, or of the time.

@@ -10,7 +10,7 @@ use longshore_core::machine::{Cpu, Instant, Machine as _, Signal as _};
 use longshore_core::{AtMostDispatch, Device, Dispatch, Passive, Rule};
 use longshore_hardware::BusAddress;
 use longshore_netdma::operation::{Refused, Ticket};
-use longshore_netdma::ring::{Done, RequestFlags, Ring, RingOptions};
+use longshore_netdma::ring::{Done, Limits, RequestFlags, Ring, RingOptions};
 use longshore_netdma::{ChannelInterface, Handlers, Provider, ProviderChannel};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -55,7 +55,7 @@ impl Dock {
             entries: ENTRIES,
             ..RingOptions::default()
         };
-        let limits = provider.characteristics().into();
+        let limits = Limits::new(&provider.characteristics(), &provider.attributes());
         let opened = Ring::open(
             passive,
             machine,

@@ -5,7 +5,8 @@ use longshore_core::{AtMostDispatch, Rule};
 use longshore_hardware::BusAddress;
 use longshore_netdma::provider::{AllocateError, AppendError, StartError, Unsuccessful};
 use longshore_netdma::{
-    Allocated, ChannelInterface, ChannelParameters, Characteristics, Handlers, Provider, ProviderChannel,
+    Allocated, Attributes, ChannelInterface, ChannelParameters, Characteristics, Handlers, Provider,
+    ProviderChannel,
 };
 use std::sync::Arc;
 
@@ -30,9 +31,13 @@ impl Provider for Masked {
     fn characteristics(&self) -> Characteristics {
         let characteristics = self.inner.characteristics();
         Characteristics {
-            handlers: characteristics.handlers & self.left,
+            handlers: characteristics.handlers & (self.left | Handlers::MANDATORY),
             ..characteristics
         }
+    }
+
+    fn attributes(&self) -> Attributes {
+        self.inner.attributes()
     }
 
     fn allocate_channel(

@@ -67,7 +67,7 @@ fn cancel(mut dock: Dock, passive: &mut Passive, left: Handlers) {
     until_struck(&mut dock, passive, 0);
     let asked = dock
         .ring
-        .cancel_where((&*passive).into(), |tag| tag == 1 || tag == 2);
+        .cancel_where((&*passive).into(), |tag, _| tag == 1 || tag == 2);
     let finished = dock.finish(passive);
     dock.require(finished, "PAIN-23", || "something never ends".into());
     let held = left.contains(Handlers::SUSPEND_RESUME);
@@ -208,7 +208,7 @@ fn step(dock: &mut Dock, passive: &Passive, left: Handlers, walk: &mut Random) {
         }
         17 => {
             let odd = walk.below(2) as u64;
-            dock.ring.cancel_where(level, |tag| tag % 2 == odd);
+            dock.ring.cancel_where(level, |tag, _| tag % 2 == odd);
         }
         18 => {
             // Where there is no such handler, or the channel was never started, the answer is no.

@@ -1,0 +1,193 @@
+//! How the user of a channel hears that the engine has news.
+//!
+//! The engine's deferred call rings; it touches nothing of the channel. The bell only says "look": the completion word
+//! alone says what is done. Whoever wants to sleep first says so here and then looks once more. Every step here is under
+//! one lock, and the engine rings after it has written its word. So whoever says it too late to be rung for sees the word
+//! in that last look: no order of these steps loses a wake-up.
+
+use crate::core::machine::{Cpu, Machine as _, Signal as _, Waited};
+use crate::core::{Device, Dispatch, Passive};
+use crate::hardware::BusAddress;
+use crate::host::{Machine, Signal};
+use crate::netdma::ChannelInterface;
+use rustix::event::{EventfdFlags, eventfd};
+use std::collections::VecDeque;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use std::task::Waker;
+use std::time::Duration;
+
+/// Everyone who sleeps until the engine has news.
+pub(crate) struct Bell {
+    signal: Signal,
+    /// Where the engine's deferred call runs.
+    cpu: AtomicU32,
+    fd: OnceLock<OwnedFd>,
+    sleepers: Mutex<Sleepers>,
+}
+
+#[derive(Default)]
+struct Sleepers {
+    /// A thread waits for the signal.
+    thread: bool,
+    /// Tasks that wait.
+    wakers: VecDeque<Waker>,
+    /// The event is readable.
+    raised: bool,
+    /// The engine has something to tell of that nobody has seen.
+    expecting: bool,
+}
+
+impl Bell {
+    pub(crate) fn new(passive: &Passive, machine: &Machine) -> Self {
+        Self {
+            signal: machine.signal(passive, "channel bell"),
+            cpu: AtomicU32::new(0),
+            fd: OnceLock::new(),
+            sleepers: Mutex::default(),
+        }
+    }
+
+    pub(crate) fn set_cpu(&self, cpu: Cpu) {
+        self.cpu.store(cpu.0, Ordering::Relaxed);
+    }
+
+    fn sleepers(&self) -> MutexGuard<'_, Sleepers> {
+        self.sleepers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Wakes everyone.
+    pub(crate) fn ring(&self) {
+        let (thread, tasks) = {
+            let mut sleepers = self.sleepers();
+            if sleepers.expecting {
+                self.raise(&mut sleepers);
+            }
+            (sleepers.thread, sleepers.wakers.len())
+        };
+        if thread {
+            self.signal.set();
+        }
+        self.wake(tasks);
+    }
+
+    /// Wakes every task.
+    pub(crate) fn wake_tasks(&self) {
+        let tasks = self.sleepers().wakers.len();
+        self.wake(tasks);
+    }
+
+    /// Wakes the first tasks. They are woken outside the lock: one may come back at once.
+    fn wake(&self, tasks: usize) {
+        for _ in 0..tasks {
+            let Some(waker) = self.sleepers().wakers.pop_front() else {
+                return;
+            };
+            waker.wake();
+        }
+    }
+
+    // ---- for a task ----
+
+    /// This task is to be woken. It must look once more before it lies down.
+    pub(crate) fn listen(&self, waker: &Waker) {
+        let mut sleepers = self.sleepers();
+        if !sleepers.wakers.iter().any(|other| other.will_wake(waker)) {
+            sleepers.wakers.push_back(waker.clone());
+        }
+    }
+
+    // ---- for a thread ----
+
+    /// This thread is going to sleep. It must look once more before it does.
+    pub(crate) fn lie_down(&self) {
+        self.signal.clear();
+        self.sleepers().thread = true;
+    }
+
+    /// Sleeps until the bell rings, or for that long.
+    pub(crate) fn sleep(&self, passive: &Passive, limit: Option<Duration>) -> Waited {
+        match limit {
+            Some(limit) => self.signal.wait_for(passive, limit),
+            None => self.signal.wait(passive),
+        }
+    }
+
+    /// This thread sleeps no more.
+    pub(crate) fn get_up(&self) {
+        self.sleepers().thread = false;
+    }
+
+    // ---- for poll(2) ----
+
+    /// The event, made when it is first asked for.
+    pub(crate) fn fd(&self) -> io::Result<BorrowedFd<'_>> {
+        if self.fd.get().is_none() {
+            let made = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?;
+            // Somebody else may have made it meanwhile, which is as good.
+            let _ = self.fd.set(made);
+        }
+        self.fd
+            .get()
+            .map(AsFd::as_fd)
+            .ok_or_else(|| io::Error::from(io::ErrorKind::NotFound))
+    }
+
+    /// Whether there is an event to be kept right.
+    #[inline]
+    pub(crate) fn has_fd(&self) -> bool {
+        self.fd.get().is_some()
+    }
+
+    /// Before a look: what was told is about to be seen.
+    pub(crate) fn lower(&self) {
+        let mut sleepers = self.sleepers();
+        self.read(&mut sleepers);
+        sleepers.expecting = true;
+    }
+
+    /// After a look: whether there is more to see at once, and whether the engine has more to tell.
+    pub(crate) fn looked(&self, more: bool, expecting: bool) {
+        let mut sleepers = self.sleepers();
+        sleepers.expecting = expecting;
+        if more {
+            self.raise(&mut sleepers);
+        } else if !expecting {
+            // It rang for what this look has seen.
+            self.read(&mut sleepers);
+        }
+    }
+
+    fn read(&self, sleepers: &mut Sleepers) {
+        if std::mem::take(&mut sleepers.raised)
+            && let Some(fd) = self.fd.get()
+        {
+            // An event that was raised can be read without waiting.
+            let _ = rustix::io::read(fd, &mut [0; 8]);
+        }
+    }
+
+    fn raise(&self, sleepers: &mut Sleepers) {
+        if let Some(fd) = self.fd.get()
+            && !std::mem::replace(&mut sleepers.raised, true)
+        {
+            // There is room in the counter: it is read before it is raised again.
+            let _ = rustix::io::write(fd, &1u64.to_ne_bytes());
+        }
+    }
+}
+
+impl ChannelInterface for Bell {
+    fn isr(&self, _: &Device, _: BusAddress) -> Cpu {
+        Cpu(self.cpu.load(Ordering::Relaxed))
+    }
+
+    fn interrupt_dpc(&self, _: &Dispatch, _: BusAddress) {
+        self.ring();
+    }
+}
+
+#[cfg(test)]
+mod tests;

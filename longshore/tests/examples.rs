@@ -1,0 +1,33 @@
+//! The examples do what they say.
+#![allow(clippy::unwrap_used)] // An example that fails is a failed test.
+
+#[path = "../examples/await_copies.rs"]
+mod await_copies;
+#[path = "../examples/copy_and_cancel.rs"]
+mod copy_and_cancel;
+#[path = "../examples/thousand_tags.rs"]
+mod thousand_tags;
+
+use std::time::{Duration, Instant};
+
+fn in_a_second(example: fn() -> Result<(), Box<dyn std::error::Error>>) {
+    let begin = Instant::now();
+    example().unwrap();
+    // Each is meant to take less than one; more is for a machine that has other things to do.
+    assert!(begin.elapsed() < Duration::from_secs(10), "{:?}", begin.elapsed());
+}
+
+#[test]
+fn copying_and_cancelling() {
+    in_a_second(copy_and_cancel::main);
+}
+
+#[test]
+fn awaiting() {
+    in_a_second(await_copies::main);
+}
+
+#[test]
+fn a_thousand_tags() {
+    in_a_second(thousand_tags::main);
+}
