@@ -23,6 +23,13 @@ fn main() -> ExitCode {
     };
     let report = check_provider(move |bay| {
         let edge = Edge::open(bay.machine(), bay.passive(), bay.machine().engine_cpu());
+        let machine = bay.machine().clone();
+        edge.on_misuse(move |call, rule, status| {
+            machine.find(
+                rule,
+                format!("{call} was called against the contract, and refused with {status}"),
+            );
+        });
         let attached = edge
             .attach(bay.passive(), &module)
             .expect("LsAttachDevice succeeds");
@@ -33,13 +40,18 @@ fn main() -> ExitCode {
     .at_every_point()
     .run();
     report
+        .warnings
+        .iter()
+        .for_each(|warning| println!("warning: {}\n", warning.explain()));
+    report
         .violations
         .iter()
         .for_each(|violation| println!("{}\n", violation.explain()));
     println!(
-        "{path}: {} scenarios, {} violations",
+        "{path}: {} scenarios, {} violations, {} warnings",
         report.scenarios,
-        report.violations.len()
+        report.violations.len(),
+        report.warnings.len()
     );
     ExitCode::from(u8::from(!report.violations.is_empty()))
 }
