@@ -47,6 +47,14 @@ impl SpinLocks {
         held
     }
 
+    /// Whether the caller holds any.
+    pub(crate) fn held_here(&self, world: &dyn World) -> bool {
+        let here = Holder::here(world);
+        hold(&self.0)
+            .values()
+            .any(|place| place.is_some_and(|(holder, _)| holder == here))
+    }
+
     /// Takes the lock and raises to DISPATCH; returns the level before. `None` if there is no such lock, or the caller
     /// has it already.
     pub(crate) fn acquire(&self, world: &dyn World, lock: usize) -> Option<Irql> {

@@ -367,6 +367,28 @@ unsafe extern "C" fn tells(_: Pointer, channel: Pointer, after: Pointer, _: Poin
     unsafe { (*after.cast::<AtomicU32>()).fetch_add(1, Ordering::Relaxed) };
 }
 
+/// Proves: PAIN-10.
+#[test]
+fn nobody_calls_out_with_a_spin_lock_held() {
+    let bench = Bench::new();
+    let heard = Arc::new(AtomicU32::new(0));
+    let hears = heard.clone();
+    bench.edge.on_misuse(move |_, _, _| {
+        hears.fetch_add(1, Ordering::Relaxed);
+    });
+    let mut word = 0usize;
+    KeInitializeSpinLock(&raw mut word);
+    KeAcquireSpinLockRaiseToDpc(&raw mut word);
+    NetDmaInterruptDpc(null_mut(), PhysicalAddress(0));
+    KeReleaseSpinLock(&raw mut word, 0);
+    let expected = [
+        ("NetDmaInterruptDpc", "PAIN-10"),
+        ("NetDmaInterruptDpc", "NETDMA-102"),
+    ];
+    assert_eq!(bench.misuse(), expected);
+    assert_eq!(heard.load(Ordering::Relaxed), 2);
+}
+
 #[test]
 fn a_panic_waits_until_the_c_code_has_returned() {
     let bench = Bench::new();
