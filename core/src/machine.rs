@@ -109,6 +109,10 @@ pub trait Machine: Clone + Send + Sync + 'static {
     /// Runs `section` at DISPATCH.
     fn raise<R>(&self, passive: &mut Passive, section: impl FnOnce(&Dispatch) -> R) -> R;
 
+    /// Sets the level the caller runs at, and returns the one before. For the edge to a language without tokens,
+    /// which answers for them: by the time anybody asks for a token again, the level must be what it was.
+    fn set_level(&self, level: Irql) -> Irql;
+
     /// A point at which something else may come next.
     fn point(&self);
 

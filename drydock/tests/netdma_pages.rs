@@ -14,8 +14,8 @@ use longshore_hardware::netdma::{
 use longshore_hardware::{BusAddress, DmaMemory, Lease};
 use longshore_netdma::provider::AllocateError;
 use longshore_netdma::{
-    Allocated, Channel, ChannelInterface, ChannelParameters, Characteristics, Completion, Handlers, Provider,
-    ProviderChannel,
+    Allocated, Attributes, Channel, ChannelInterface, ChannelParameters, Characteristics, Completion,
+    Handlers, Provider, ProviderChannel,
 };
 use std::sync::{Arc, Mutex};
 
@@ -86,11 +86,7 @@ impl Rig {
         let bytes: Vec<u8> = (0..8 * SIZE).map(|at| at as u8 | 1).collect();
         machine.memory().write(data.address(), &bytes).unwrap();
         let told = Arc::new(Told::default());
-        let parameters = ChannelParameters {
-            completion: word.address(),
-            priority: 0,
-            cpus: 3,
-        };
+        let parameters = ChannelParameters::new(word.address(), 3);
         let interface = Arc::new(Interface(machine.clone(), Arc::clone(&told)));
         let channel = provider
             .allocate_channel(passive.into(), parameters, interface)
@@ -458,6 +454,10 @@ impl Provider for WithoutAbort {
             handlers: all.handlers - Handlers::ABORT,
             ..all
         }
+    }
+
+    fn attributes(&self) -> Attributes {
+        self.0.attributes()
     }
 
     fn allocate_channel(

@@ -35,11 +35,7 @@ impl Bench {
         let engine = engine(machine, config);
         let listener = Arc::new(Listener::default());
         let word = zeros(machine, 64);
-        let parameters = ChannelParameters {
-            completion: word.address(),
-            priority: 0,
-            cpus: 3,
-        };
+        let parameters = ChannelParameters::new(word.address(), 3);
         let (channel, cpu) = engine
             .allocate((&passive(machine)).into(), parameters, listener.clone())
             .expect("a channel is free");

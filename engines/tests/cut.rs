@@ -45,11 +45,7 @@ fn a_copy_of_the_greatest_length_is_cut_between_two_pieces_by_default() {
     let (word, ring) = (zeros(machine, 64), zeros(machine, 64));
     let descriptor = Descriptor::copy(destination.address(), source.address(), MAXIMUM_TRANSFER_SIZE);
     put(machine, ring.address(), &descriptor);
-    let parameters = ChannelParameters {
-        completion: word.address(),
-        priority: 0,
-        cpus: 1,
-    };
+    let parameters = ChannelParameters::new(word.address(), 1);
     let passive = passive(machine);
     let (held, _) = engine
         .allocate((&passive).into(), parameters, Arc::new(Listener::default()))

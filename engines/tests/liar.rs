@@ -11,8 +11,8 @@ use longshore_hardware::{BusAddress, DmaMemory};
 use longshore_host::Machine;
 use longshore_netdma::provider::{AllocateError, AppendError, StartError, Unsuccessful};
 use longshore_netdma::{
-    Allocated, Channel, ChannelInterface, ChannelParameters, Characteristics, Completion, Handlers,
-    NoOutcome, OperationHandle, Provider, ProviderChannel, Refused, Version,
+    Allocated, Attributes, Channel, ChannelInterface, ChannelParameters, Characteristics, Completion,
+    Handlers, NoOutcome, OperationHandle, Provider, ProviderChannel, ProviderFlags, Refused, Version,
 };
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, Weak};
@@ -65,9 +65,20 @@ impl Provider for Liar {
     fn characteristics(&self) -> Characteristics {
         Characteristics {
             version: Version::V1_0,
-            handlers: Handlers::ABORT,
+            flags: ProviderFlags::empty(),
+            handlers: Handlers::MANDATORY | Handlers::ABORT,
             max_channels: 1,
-            maximum_transfer_size: 4096,
+            friendly_name: None,
+        }
+    }
+
+    fn attributes(&self) -> Attributes {
+        Attributes {
+            hardware: Version::new(1, 0),
+            vendor: 0,
+            channels: 1,
+            maximum_transfer_size: Attributes::LEAST_TRANSFER,
+            maximum_address: BusAddress::new(u64::MAX),
         }
     }
 

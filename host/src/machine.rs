@@ -235,6 +235,10 @@ impl machine::Machine for Machine {
         section(&dispatch)
     }
 
+    fn set_level(&self, level: Irql) -> Irql {
+        processor::set_level(level)
+    }
+
     fn point(&self) {}
 
     fn relax(&self) {

@@ -32,6 +32,11 @@ pub(crate) fn become_cpu(cpu: Cpu, level: Irql) {
     LEVEL.set(level);
 }
 
+/// Sets the level of this thread, and returns the one before.
+pub(crate) fn set_level(level: Irql) -> Irql {
+    LEVEL.replace(level)
+}
+
 /// One step of a poll.
 pub(crate) fn relax() {
     let steps = STEPS.get().wrapping_add(1);

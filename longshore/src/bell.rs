@@ -145,10 +145,14 @@ impl Bell {
     pub(crate) fn lower(&self) {
         let mut sleepers = self.sleepers();
         self.read(&mut sleepers);
-        sleepers.expecting = true;
     }
 
-    /// After a look: whether there is more to see at once, and whether the engine has more to tell.
+    /// Before a call: it may give the engine something to tell of.
+    pub(crate) fn expect(&self) {
+        self.sleepers().expecting = true;
+    }
+
+    /// After a call: whether there is more to see at once, and whether the engine has more to tell.
     pub(crate) fn looked(&self, more: bool, expecting: bool) {
         let mut sleepers = self.sleepers();
         sleepers.expecting = expecting;

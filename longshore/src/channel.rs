@@ -253,6 +253,10 @@ impl<E: Engine> DmaChannel<E> {
         call: impl FnOnce(&mut State<E>, AtMostDispatch<'_>) -> R,
     ) -> Result<R, Reason> {
         let mut state = self.state.try_borrow_mut().map_err(|_| Reason::NotHere)?;
+        if self.bell.has_fd() {
+            // The engine may be done before this call is.
+            self.bell.expect();
+        }
         let result = self.at_level(|level| call(&mut state, level))?;
         self.arm(&state);
         if self.bell.has_fd() {

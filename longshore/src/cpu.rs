@@ -47,7 +47,7 @@ impl Engine for WorkerCpu {
     fn start(self, passive: &Passive, machine: &Machine) -> Started<WorkerPort> {
         let engine = CpuEngine::open(passive, machine, Config::default());
         Started {
-            limits: engine.characteristics().into(),
+            limits: Limits::new(&engine.characteristics(), &engine.attributes()),
             allocate: Box::new(move |level, parameters, interface| {
                 let (channel, cpu) = engine.allocate(level, parameters, interface)?;
                 let port = WorkerPort {

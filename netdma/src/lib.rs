@@ -5,6 +5,7 @@
 //! * [`port`]: what a ring needs of the channel beneath it;
 //! * [`state`]: the total table of a channel;
 //! * [`channel`]: a channel as a client holds it;
+//! * [`registry`]: the interface itself: providers come and go, clients have channels;
 //! * [`operation`]: what a client names an operation by, and why one is refused.
 //!
 //! There is no engine here. Whatever moves bytes lives above.
@@ -18,6 +19,7 @@ mod layout;
 pub mod operation;
 pub mod port;
 pub mod provider;
+pub mod registry;
 pub mod ring;
 pub mod state;
 pub mod version;
@@ -26,7 +28,9 @@ pub use channel::Channel;
 pub use operation::{Completion, NoOutcome, OpenError, OperationHandle, Refusal, Refused, Ticket};
 pub use port::Port;
 pub use provider::{
-    Allocated, ChannelInterface, ChannelParameters, Characteristics, Handlers, Provider, ProviderChannel,
+    Allocated, Attributes, ChannelInterface, ChannelParameters, Characteristics, Handlers, Provider,
+    ProviderChannel, ProviderFlags,
 };
+pub use registry::{Client, ClientChannel, ClientEvents, NetDma, Registration};
 pub use ring::{Limits, Request, Ring, RingOptions};
 pub use version::Version;

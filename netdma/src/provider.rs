@@ -10,47 +10,144 @@ use alloc::sync::Arc;
 use bitflags::bitflags;
 use core::fmt;
 use longshore_core::machine::Cpu;
-use longshore_core::{AtMostDispatch, Device, Dispatch, NtStatus};
+use longshore_core::{AtMostDispatch, Device, Dispatch, NtStatus, Passive};
 use longshore_hardware::BusAddress;
 
 bitflags! {
-    /// Which of the optional handlers a provider has (NETDMA-021).
+    /// Which handlers a provider has (NETDMA-021).
     #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
     pub struct Handlers: u32 {
-        /// `suspend` and `resume`, which come as a pair.
-        const SUSPEND_RESUME = 0x1;
+        /// `allocate_channel`.
+        const ALLOCATE = 0x1;
+        /// `free`.
+        const FREE = 0x2;
+        /// `start`.
+        const START = 0x4;
+        /// `append`.
+        const APPEND = 0x8;
+        /// `suspend`, which comes with `resume`.
+        const SUSPEND = 0x10;
+        /// `resume`, which comes with `suspend`.
+        const RESUME = 0x20;
         /// `abort`.
-        const ABORT = 0x2;
+        const ABORT = 0x40;
         /// `reset`.
-        const RESET = 0x4;
+        const RESET = 0x80;
+        /// `set_channel_affinity`.
+        const AFFINITY = 0x100;
+
+        /// Those that every provider has.
+        const MANDATORY =
+            Self::ALLOCATE.bits() | Self::FREE.bits() | Self::START.bits() | Self::APPEND.bits();
+        /// The pair that is there as a whole or not at all.
+        const SUSPEND_RESUME = Self::SUSPEND.bits() | Self::RESUME.bits();
     }
 }
 
-/// What a provider says about itself.
+impl Handlers {
+    /// Whether nothing is missing that must be there (NETDMA-021).
+    pub const fn complete(self) -> bool {
+        let whole_pair = self.contains(Self::SUSPEND_RESUME) || !self.intersects(Self::SUSPEND_RESUME);
+        self.contains(Self::MANDATORY) && whole_pair
+    }
+}
+
+bitflags! {
+    /// What else a provider can do (NETDMA-020).
+    #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+    pub struct ProviderFlags: u32 {
+        /// It writes to a CPU's cache directly. From version 2.0 on.
+        const DCA = 0x1;
+        /// It takes processor groups. From version 2.1 on.
+        const PROCESSOR_GROUPS = 0x2;
+    }
+}
+
+/// What a provider says about itself when it registers.
 #[doc(alias = "NET_DMA_PROVIDER_CHARACTERISTICS")]
-#[doc(alias = "NET_DMA_PROVIDER_ATTRIBUTES")]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Characteristics {
     /// The version of the contract it implements.
     pub version: Version,
-    /// The optional handlers it has. A handler that is absent answers `Unsuccessful`.
+    /// What else it can do.
+    pub flags: ProviderFlags,
+    /// The handlers it has. One that is absent is never called.
     pub handlers: Handlers,
-    /// How many channels it can have open at once.
+    /// The most channels that an engine of this type has.
     pub max_channels: u32,
+    /// Its name for a reader. From version 2.0 on there must be one.
+    pub friendly_name: Option<&'static str>,
+}
+
+/// What a provider says about its engine, each time it starts.
+#[doc(alias = "NET_DMA_PROVIDER_ATTRIBUTES")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Attributes {
+    /// The version of the hardware.
+    pub hardware: Version,
+    /// The PCI number of who made it.
+    pub vendor: u32,
+    /// How many channels can be open at once.
+    pub channels: u32,
     /// The most bytes that one descriptor may move (NETDMA-055).
     pub maximum_transfer_size: u32,
+    /// The highest address that the engine reaches.
+    pub maximum_address: BusAddress,
+}
+
+impl Attributes {
+    /// The least that a provider moves with one descriptor (NETDMA-022).
+    pub const LEAST_TRANSFER: u32 = 4096;
+}
+
+/// CPUs as the groups of version 2.1 name them.
+#[doc(alias = "GROUP_AFFINITY")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct GroupAffinity {
+    /// The CPUs of the group, one bit each.
+    pub mask: u64,
+    /// The group.
+    pub group: u16,
 }
 
 /// What NetDMA asks of a channel when it allocates one.
 #[doc(alias = "NET_DMA_CHANNEL_PARAMETERS")]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ChannelParameters {
+    /// Nothing yet: 0 in every version.
+    pub flags: u32,
     /// Where the engine writes the completion word; NULL for nowhere. A multiple of eight (NETDMA-044).
     pub completion: BusAddress,
     /// The channel's urgency against others of the engine. Higher is more urgent.
     pub priority: u32,
     /// The CPUs that the channel's deferred call may run on, one bit each.
     pub cpus: u32,
+    /// The same with a group, for a provider with [`ProviderFlags::PROCESSOR_GROUPS`]. Groups end here: the CPU that
+    /// is given back is counted over the whole computer (AMB-20).
+    pub group: Option<GroupAffinity>,
+}
+
+impl ChannelParameters {
+    /// A channel of ordinary urgency.
+    pub const fn new(completion: BusAddress, cpus: u32) -> Self {
+        Self {
+            flags: 0,
+            completion,
+            priority: 0,
+            cpus,
+            group: None,
+        }
+    }
+}
+
+/// Where the interrupt of one channel is to arrive.
+#[doc(alias = "NET_DMA_CHANNEL_CPU_AFFINITY")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ChannelAffinity {
+    /// The number of the channel.
+    pub channel: u32,
+    /// The CPU.
+    pub cpu: Cpu,
 }
 
 /// A channel that was allocated.
@@ -71,6 +168,22 @@ impl fmt::Debug for Allocated {
 pub trait Provider: Send + Sync {
     /// What the provider says about itself. It never changes.
     fn characteristics(&self) -> Characteristics;
+
+    /// What it would start with now.
+    fn attributes(&self) -> Attributes;
+
+    /// Hears where the interrupts of its channels are to arrive: one entry for each channel up to the most it has.
+    /// Called within registering, and only on a computer with message interrupts (NETDMA-030, NETDMA-031). A
+    /// provider without the handler is not asked.
+    #[doc(alias = "ProviderSetDmaChannelCpuAffinity")]
+    fn set_channel_affinity(
+        &self,
+        passive: &Passive,
+        channels: &[ChannelAffinity],
+    ) -> Result<(), AllocateError> {
+        let _ = (passive, channels);
+        Err(AllocateError::Unsuccessful)
+    }
 
     /// Allocates a channel, which is usable at once. On failure nothing stays behind (NETDMA-041).
     #[doc(alias = "ProviderAllocateDmaChannel")]
@@ -131,7 +244,7 @@ pub trait ChannelInterface: Send + Sync {
     fn interrupt_dpc(&self, dispatch: &Dispatch, last: BusAddress);
 }
 
-/// Why a channel was not allocated.
+/// Why a channel was not allocated, or not steered to a CPU.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AllocateError {
     /// No channel is left.

@@ -32,6 +32,11 @@ impl Version {
         self.major >= 2
     }
 
+    /// Whether its providers can tell when their power goes and comes (NETDMA-110).
+    pub const fn notifies(self) -> bool {
+        self.major >= 2 || self.minor >= 1
+    }
+
     /// The version as `NetDmaGetVersion` returns it: the major number in the high half (NETDMA-016).
     pub const fn packed(self) -> u32 {
         (self.major as u32) << 16 | self.minor as u32

@@ -167,11 +167,7 @@ impl<M: Machine> Bench<M> {
             ..Config::default()
         };
         let engine = CpuEngine::open(passive, machine, config);
-        let parameters = ChannelParameters {
-            completion: word.address(),
-            priority: 0,
-            cpus: 1,
-        };
+        let parameters = ChannelParameters::new(word.address(), 1);
         let (channel, _) = engine
             .allocate(passive.into(), parameters, told.clone())
             .map_err(|error| format!("ProviderAllocateDmaChannel returned {error}"))?;

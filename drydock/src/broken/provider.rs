@@ -12,8 +12,8 @@ use longshore_hardware::netdma::{
 use longshore_hardware::{BusAddress, DmaMemory, Interrupt, MemoryError};
 use longshore_netdma::provider::{AllocateError, AppendError, StartError, Unsuccessful};
 use longshore_netdma::{
-    Allocated, ChannelInterface, ChannelParameters, Characteristics, Handlers, Provider, ProviderChannel,
-    Version,
+    Allocated, Attributes, ChannelInterface, ChannelParameters, Characteristics, Handlers, Provider,
+    ProviderChannel, ProviderFlags, Version,
 };
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -124,9 +124,20 @@ impl Provider for Sketch {
     fn characteristics(&self) -> Characteristics {
         Characteristics {
             version: Version::V1_0,
-            handlers: Handlers::ABORT,
+            flags: ProviderFlags::empty(),
+            handlers: Handlers::MANDATORY | Handlers::ABORT,
             max_channels: 1,
-            maximum_transfer_size: 4096,
+            friendly_name: None,
+        }
+    }
+
+    fn attributes(&self) -> Attributes {
+        Attributes {
+            hardware: Version::new(1, 0),
+            vendor: 0,
+            channels: 1,
+            maximum_transfer_size: Attributes::LEAST_TRANSFER,
+            maximum_address: BusAddress::new(u64::MAX),
         }
     }
 

@@ -26,6 +26,7 @@ pub use device::Device;
 pub use lock::Lock;
 pub use memory::{Bytes, Memory};
 pub use objects::{Connection, Deferred, Line, Signal, Timer};
+pub(crate) use plan::Random;
 pub use plan::{Fault, Plan, Schedule};
 pub use runner::run;
 pub use trace::{Step, What};
@@ -351,6 +352,10 @@ impl MachineTrait for Machine {
                 None => context::stop(),
             }
         })
+    }
+
+    fn set_level(&self, level: Irql) -> Irql {
+        self.swap_level(level).unwrap_or(Irql::PASSIVE)
     }
 
     fn point(&self) {

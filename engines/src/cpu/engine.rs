@@ -9,8 +9,12 @@ use alloc::vec::Vec;
 use core::fmt;
 use longshore_core::machine::Cpu;
 use longshore_core::{AtMostDispatch, Machine, Passive};
+use longshore_hardware::BusAddress;
 use longshore_netdma::provider::{AllocateError, Unsuccessful};
-use longshore_netdma::{Allocated, ChannelInterface, ChannelParameters, Characteristics, Handlers, Provider};
+use longshore_netdma::{
+    Allocated, Attributes, ChannelInterface, ChannelParameters, Characteristics, Handlers, Provider,
+    ProviderFlags, Version,
+};
 
 /// A NetDMA provider that copies with a CPU. Its machine objects are made when it is opened, since a channel may
 /// be allocated at DISPATCH.
@@ -165,9 +169,20 @@ impl<M: Machine> Provider for CpuEngine<M> {
     fn characteristics(&self) -> Characteristics {
         Characteristics {
             version: self.config.version,
-            handlers: Handlers::all(),
+            flags: ProviderFlags::empty(),
+            handlers: Handlers::all() - Handlers::AFFINITY, // its interrupts come where the configuration says
             max_channels: self.config.channels,
+            friendly_name: Some("CPU engine"),
+        }
+    }
+
+    fn attributes(&self) -> Attributes {
+        Attributes {
+            hardware: Version::new(1, 0),
+            vendor: 0,
+            channels: self.config.channels,
             maximum_transfer_size: MAXIMUM_TRANSFER_SIZE,
+            maximum_address: BusAddress::new(u64::MAX),
         }
     }
 

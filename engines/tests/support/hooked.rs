@@ -89,6 +89,9 @@ impl machine::Machine for Hooked {
     fn raise<R>(&self, passive: &mut Passive, section: impl FnOnce(&Dispatch) -> R) -> R {
         self.machine.raise(passive, section)
     }
+    fn set_level(&self, level: Irql) -> Irql {
+        self.machine.set_level(level)
+    }
     fn point(&self) {
         (self.hook)(Place::Point);
         self.machine.point();

@@ -40,13 +40,14 @@ impl<M: Machine> Channel<M> {
     }
 
     /// The engine has its power again, and forgot where it was: it is started with an operation that moves nothing
-    /// (NETDMA-113, NETDMA-114), and the channel accepts operations again. What was pending ends as cancelled, once
-    /// the engine has done that operation.
+    /// (NETDMA-113, NETDMA-114). What was pending ends as halted. The outcome of that operation is to be taken like any
+    /// other; a paused channel stays so until that is done and it is [unpaused](Channel::unpause), since its users know
+    /// nothing of the place that it takes in the ring.
     pub fn restart_after_power(&self, level: AtMostDispatch<'_>) -> Result<OperationHandle, Refused> {
         let restarted = self.shared.with(level, |ring| {
             let request = super::with_completion(Request::null(), Completion::INTERRUPT);
             let ticket = ring.submit(request, 0, ()).map_err(|refusal| refusal.why)?;
-            match ring.restart(level) {
+            match ring.restart_after_power(level) {
                 Ok(()) => Ok(ticket),
                 Err(refused) => {
                     ring.retract(ticket);
@@ -55,7 +56,6 @@ impl<M: Machine> Channel<M> {
             }
         });
         let ticket = restarted.unwrap_or(Err(Refused::Closed))?;
-        self.unpause();
         Ok(OperationHandle {
             ticket,
             interrupts: true,
@@ -69,7 +69,12 @@ impl<M: Machine> Channel<M> {
     pub fn close(&self, passive: &Passive, limit: Duration) -> bool {
         self.pause();
         self.drain(passive, limit);
-        let level = passive.into();
+        self.close_now(passive.into())
+    }
+
+    /// As `close`, without the wait.
+    pub fn close_now(&self, level: AtMostDispatch<'_>) -> bool {
+        self.pause();
         let quiet = self.shared.with(level, |ring| ring.shut_down(level));
         self.shared.look(level);
         quiet.unwrap_or(true)

@@ -5,7 +5,7 @@ mod shared;
 
 use crate::operation::{Completion, NoOutcome, OpenError, OperationHandle, Refused};
 use crate::provider::{Characteristics, Provider, Unsuccessful};
-use crate::ring::{Request, RequestFlags, Ring, RingOptions, Standing};
+use crate::ring::{Limits, Request, RequestFlags, Ring, RingOptions, Standing};
 use alloc::sync::Arc;
 use core::fmt;
 use core::sync::atomic::{AtomicBool, Ordering};
@@ -52,7 +52,8 @@ impl<M: Machine> Channel<M> {
     ) -> Result<Self, OpenError> {
         let characteristics = provider.characteristics();
         let shared = Arc::new(Shared::new(passive, machine, options.entries));
-        let (limits, interface) = (characteristics.into(), shared.clone());
+        let limits = Limits::new(&characteristics, &provider.attributes());
+        let interface = shared.clone();
         let ring = Ring::open(
             passive,
             machine,

@@ -14,62 +14,14 @@ impl<M: Machine, P: Port, H> Ring<M, P, H> {
         if self.closed {
             return Err(Refused::Closed);
         }
-        let before = self.ring_all();
+        let before = (self.rung, self.rung_end);
+        (self.rung, self.rung_end) = (self.slots.newest, self.head);
         if let Err(refused) = self.advance(level) {
             (self.rung, self.rung_end) = before;
             return Err(refused);
         }
         self.port.drive(level);
         Ok(())
-    }
-
-    /// Starts a new chain with all that is queued, over whatever runs. The engine finishes its current descriptor; the
-    /// operations that it drops end as cancelled (NETDMA-077). Which of them it still finished is not known, so one of
-    /// them may be done.
-    ///
-    /// Their outcomes come when the new chain has made its first progress: before that, the engine may still be at the
-    /// current one.
-    pub fn restart(&mut self, level: AtMostDispatch<'_>) -> Result<(), Refused> {
-        if self.closed {
-            return Err(Refused::Closed);
-        }
-        self.look_at_word();
-        if !self.running {
-            return self.doorbell(level);
-        }
-        let before = self.ring_all();
-        let end = self.open_end();
-        if end == self.given {
-            (self.rung, self.rung_end) = before;
-            return Err(Refused::Empty);
-        }
-        let first = self.memory.layout.descriptor(self.given).start();
-        let started = self.hand_out(end, |ring, count| {
-            ring.call("ProviderStartDma", |port| {
-                port.start(level, first, count)
-                    .map_err(|error| (error, error.status()))
-            })
-            .map_err(Refused::Start)
-        });
-        match started {
-            Ok(old) => {
-                self.superseded = Some(old);
-                self.suspended = false;
-                self.port.drive(level);
-                Ok(())
-            }
-            Err(refused) => {
-                (self.rung, self.rung_end) = before;
-                Err(refused)
-            }
-        }
-    }
-
-    /// The doorbell counts for all that is queued. Returns what it counted for before.
-    fn ring_all(&mut self) -> (u64, u64) {
-        let before = (self.rung, self.rung_end);
-        (self.rung, self.rung_end) = (self.slots.newest, self.head);
-        before
     }
 
     /// Gives the engine whatever it may have by now.
@@ -85,7 +37,6 @@ impl<M: Machine, P: Port, H> Ring<M, P, H> {
                 ring.start(level, count)
             }
         })
-        .map(drop)
     }
 
     /// The place up to which the engine may go: what the CPU does holds back what comes behind it.
@@ -100,12 +51,12 @@ impl<M: Machine, P: Port, H> Ring<M, P, H> {
         self.given.max(self.rung_end)
     }
 
-    /// Writes the chain up to `end`, hands it over, and lets `tell` tell the provider. Returns where it begins.
+    /// Writes the chain up to `end`, hands it over, and lets `tell` tell the provider.
     fn hand_out(
         &mut self,
         end: u64,
         tell: impl FnOnce(&mut Self, u32) -> Result<(), Refused>,
-    ) -> Result<u64, Refused> {
+    ) -> Result<(), Refused> {
         let first = self.given;
         self.memory.write_chain(first..end).map_err(Refused::Memory)?;
         self.memory.give(first..end);
@@ -114,7 +65,7 @@ impl<M: Machine, P: Port, H> Ring<M, P, H> {
             Ok(()) => {
                 self.given = end;
                 self.running = true;
-                Ok(first)
+                Ok(())
             }
             Err(refused) => {
                 self.memory.take_back(first..end);

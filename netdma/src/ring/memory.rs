@@ -31,7 +31,7 @@ pub(super) struct RingMemory<M: Machine> {
     /// Bytes that nobody reads, for descriptors that move nothing.
     scratch: BusRange,
     pieces: Box<[Piece]>,
-    /// The place whose link the engine may read although it is done, as a chain of version 1 may go on there.
+    /// The place whose link the engine may read although it is done.
     open_link: Option<u64>,
 }
 
@@ -207,14 +207,11 @@ impl<M: Machine> RingMemory<M> {
     /// The engine is done with this descriptor.
     pub(super) fn retire(&mut self, place: u64) {
         self.close_link();
-        if self.counted {
-            self.hand_over(self.layout.descriptor(place), Owner::Cpu);
-        } else {
-            // A chain of version 1 may go on here, so the engine may read the link again.
-            self.hand_over(self.layout.before_link(place), Owner::Cpu);
-            self.hand_over(self.layout.behind_link(place), Owner::Cpu);
-            self.open_link = Some(place);
-        }
+        // The engine may read the link again: a chain of version 1 may go on here, and whoever is held goes on from
+        // here (NETDMA-091).
+        self.hand_over(self.layout.before_link(place), Owner::Cpu);
+        self.hand_over(self.layout.behind_link(place), Owner::Cpu);
+        self.open_link = Some(place);
     }
 
     /// The engine reads no link of a descriptor that is done.
@@ -226,6 +223,7 @@ impl<M: Machine> RingMemory<M> {
 
     /// The channel is freed: the ring and the word come back.
     pub(super) fn release(&mut self) {
+        self.close_link();
         if let Some([_, lines]) = self.leases.take() {
             self.machine
                 .emit(Event::Handover(lines.range(), Owner::Cpu, WORD_RULE));

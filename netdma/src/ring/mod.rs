@@ -73,8 +73,6 @@ pub struct Ring<M: Machine, P: Port, H = ()> {
     rung: u64,
     /// The place behind that operation.
     rung_end: u64,
-    /// What lies before this place was dropped by a start, unless it turns out to be done.
-    superseded: Option<u64>,
     /// The channel was started and did not stop since.
     running: bool,
     /// The engine is held between two descriptors, as the user asked.
@@ -119,10 +117,10 @@ impl<M: Machine, P: Port, H> Ring<M, P, H> {
         )
         .map_err(OpenError::Memory)?;
         let slots = Slots::new(machine, options.entries);
+        let cpus = options.cpus & u32::MAX.unbounded_shr(32u32.saturating_sub(machine.cpus()));
         let parameters = ChannelParameters {
-            completion: memory.word(),
             priority: options.priority,
-            cpus: options.cpus & u32::MAX.unbounded_shr(32u32.saturating_sub(machine.cpus())),
+            ..ChannelParameters::new(memory.word(), cpus)
         };
         machine.emit(Event::Call("ProviderAllocateDmaChannel"));
         let allocated = allocate(passive.into(), parameters, interface);
@@ -148,7 +146,6 @@ impl<M: Machine, P: Port, H> Ring<M, P, H> {
             head: 0,
             rung: 0,
             rung_end: 0,
-            superseded: None,
             running: false,
             suspended: false,
             closed: false,

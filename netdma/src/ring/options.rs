@@ -1,6 +1,6 @@
 //! How a ring is opened.
 
-use crate::provider::{Characteristics, Handlers};
+use crate::provider::{Attributes, Characteristics, Handlers};
 use crate::version::Version;
 use longshore_hardware::BusAddress;
 
@@ -17,14 +17,14 @@ pub struct Limits {
     pub maximum_address: BusAddress,
 }
 
-impl From<Characteristics> for Limits {
-    /// The limits that a provider names itself. It reaches everything.
-    fn from(characteristics: Characteristics) -> Self {
+impl Limits {
+    /// The limits that a provider names itself.
+    pub const fn new(characteristics: &Characteristics, attributes: &Attributes) -> Self {
         Self {
             version: characteristics.version,
             handlers: characteristics.handlers,
-            maximum_transfer_size: characteristics.maximum_transfer_size,
-            maximum_address: BusAddress::new(u64::MAX),
+            maximum_transfer_size: attributes.maximum_transfer_size,
+            maximum_address: attributes.maximum_address,
         }
     }
 }

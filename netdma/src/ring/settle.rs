@@ -13,7 +13,7 @@ impl<M: Machine, P: Port, H> Ring<M, P, H> {
     /// Reads the completion word and notes what it says. A word that says Halted on a channel that nobody asked to
     /// stop is an error: the engine is quiet, so whatever it had ends.
     pub(super) fn look_at_word(&mut self) {
-        if !self.running || self.done == self.given {
+        if !self.running {
             return;
         }
         let word = self.memory.load_word();
@@ -33,9 +33,6 @@ impl<M: Machine, P: Port, H> Ring<M, P, H> {
         };
         // Otherwise it is known already, or was the last one before the ring's oldest.
         if place >= self.done && place < self.given {
-            if self.superseded.is_some_and(|end| place >= end) {
-                self.drop_superseded();
-            }
             self.done = place + 1;
         }
     }
@@ -54,32 +51,15 @@ impl<M: Machine, P: Port, H> Ring<M, P, H> {
 
     // ---- settling ----
 
-    /// The engine is quiet, or in a later chain: what the start dropped is over.
-    pub(super) fn drop_superseded(&mut self) {
-        if let Some(end) = self.superseded.take() {
-            self.end_given(end, Verdict::Cancelled, Verdict::Cancelled);
-            self.done = self.done.max(end);
-        }
-    }
-
-    /// The engine has stopped for good: what it did is completed first, then whatever else it had ends.
+    /// The engine has stopped for good: what it did is completed first, then whatever else it had ends, in order.
     pub(super) fn settle(&mut self, first: Verdict, others: Verdict) {
         self.running = false;
         self.suspended = false;
-        self.superseded = None;
-        self.end_given(self.given, first, others);
-        self.done = self.given;
-        self.line_up_done();
-        self.memory.close_link();
-    }
-
-    /// Ends, in order, the operations that lie before `end` and are not done.
-    fn end_given(&mut self, end: u64, first: Verdict, others: Verdict) {
         self.line_up_done();
         let mut verdict = first;
-        for number in self.slots.oldest..self.slots.newest {
+        for number in self.operations() {
             let slot = self.slots.get(number);
-            if slot.first >= end {
+            if slot.first >= self.given {
                 break;
             }
             if slot.is_pending() {
@@ -87,6 +67,9 @@ impl<M: Machine, P: Port, H> Ring<M, P, H> {
                 verdict = others;
             }
         }
+        self.done = self.given;
+        self.line_up_done();
+        self.memory.close_link();
     }
 
     /// Ends an operation that is not done. The engine does not work on it.

@@ -1,8 +1,9 @@
 //! Holding, stopping and closing a channel.
 
 use super::Ring;
+use crate::operation::Refused;
 use crate::port::Port;
-use crate::provider::{Handlers, Unsuccessful};
+use crate::provider::{Handlers, StartError, Unsuccessful};
 use longshore_core::completion::{Cause, Outcome, Verdict};
 use longshore_core::{AtMostDispatch, Dispatch, Event, Machine, NtStatus, Passive};
 
@@ -45,6 +46,36 @@ impl<M: Machine, P: Port, H> Ring<M, P, H> {
         self.stop(level, Stop::Reset, Verdict::Cancelled)
     }
 
+    /// Starts a new chain with what is queued, over whatever runs: the engine finishes its current descriptor, and what
+    /// it was given and has not done is dropped and ends as cancelled (NETDMA-077). Where it cannot be held, it is
+    /// stopped at once.
+    pub fn restart(&mut self, level: AtMostDispatch<'_>) -> Result<(), Refused> {
+        self.look_at_word();
+        let held = self.running && self.hold(level).is_ok();
+        if self.running && !held {
+            let stop = self.stopper().ok_or(Refused::Start(StartError::Unsuccessful))?;
+            self.halt(level, stop)
+                .map_err(|_| Refused::Start(StartError::Unsuccessful))?;
+        }
+        self.settle(Verdict::Cancelled, Verdict::Cancelled);
+        let rung = self.doorbell(level);
+        if let (true, false, Some(stop)) = (held, self.running, self.stopper()) {
+            // Nothing has come in the place of what is dropped, so that must not be gone on with.
+            let _ = self.halt(level, stop);
+        }
+        rung
+    }
+
+    /// The engine has its power again, and forgot where it was: it is started with what is queued (NETDMA-113). With an
+    /// operation that moves nothing at least, if later ones are to go on from there (NETDMA-114). What it was given
+    /// before and did not tell of ends as halted.
+    pub fn restart_after_power(&mut self, level: AtMostDispatch<'_>) -> Result<(), Refused> {
+        self.look_at_word();
+        let halted = Verdict::Failed(Cause::HALTED);
+        self.settle(halted, halted);
+        self.doorbell(level)
+    }
+
     /// Holds the engine between two descriptors, until it is resumed or stopped. What is given to it meanwhile waits.
     pub fn suspend(&mut self, level: AtMostDispatch<'_>) -> Result<(), Unsuccessful> {
         self.hold(level)?;
@@ -54,9 +85,6 @@ impl<M: Machine, P: Port, H> Ring<M, P, H> {
 
     /// Lets an engine go on that was held.
     pub fn resume(&mut self, level: AtMostDispatch<'_>) -> Result<(), Unsuccessful> {
-        if self.closed {
-            return Err(Unsuccessful);
-        }
         self.let_go(level)?;
         self.suspended = false;
         Ok(())
@@ -119,7 +147,7 @@ impl<M: Machine, P: Port, H> Ring<M, P, H> {
             return;
         }
         self.running = false;
-        for number in self.slots.oldest..self.slots.newest {
+        for number in self.operations() {
             let slot = self.slots.get(number);
             if !slot.is_pending() {
                 continue;
@@ -157,12 +185,12 @@ impl<M: Machine, P: Port, H> Ring<M, P, H> {
         if self.closed || !self.limits.handlers.contains(stop.handler()) {
             return Err(Unsuccessful);
         }
-        for number in self.slots.oldest..self.slots.newest {
+        for number in self.operations() {
             self.slots.get(number).request_cancel();
         }
         self.halt(level, stop)?;
         self.settle(verdict, verdict);
-        for number in self.slots.oldest..self.slots.newest {
+        for number in self.operations() {
             if self.slots.get(number).is_pending() {
                 self.end_early(number, verdict);
             }
@@ -185,18 +213,24 @@ impl<M: Machine, P: Port, H> Ring<M, P, H> {
 
     /// Holds the engine and notes what it has done.
     pub(super) fn hold(&mut self, level: AtMostDispatch<'_>) -> Result<(), Unsuccessful> {
-        if self.closed || !self.limits.handlers.contains(Handlers::SUSPEND_RESUME) {
-            return Err(Unsuccessful);
-        }
+        self.check_holds()?;
         let last = self.ask("ProviderSuspendDma", |port| port.suspend(level))?;
         self.reach(last);
         self.reach(self.memory.load_word().descriptor());
-        self.drop_superseded();
         Ok(())
     }
 
+    /// Lets the engine go on behind the last descriptor it has done.
     pub(super) fn let_go(&mut self, level: AtMostDispatch<'_>) -> Result<(), Unsuccessful> {
+        self.check_holds()?;
         self.ask("ProviderResumeDma", |port| port.resume(level))
+    }
+
+    fn check_holds(&self) -> Result<(), Unsuccessful> {
+        if self.closed || !self.limits.handlers.contains(Handlers::SUSPEND_RESUME) {
+            return Err(Unsuccessful);
+        }
+        Ok(())
     }
 
     fn close_at_any_level(&mut self) -> bool {

@@ -168,11 +168,7 @@ impl Berth {
             freed: AtomicBool::new(false),
         });
         let provider = build(&Bay::new(machine, passive));
-        let parameters = ChannelParameters {
-            completion: word,
-            priority: 0,
-            cpus: 2,
-        };
+        let parameters = ChannelParameters::new(word, 2);
         let allocated = provider.allocate_channel(passive.into(), parameters, interface.clone());
         let channel = match allocated {
             Ok(allocated) => allocated.channel,

@@ -1,17 +1,20 @@
-//! What NetDMA's client side must do over a provider: every accepted copy has one truthful outcome, whatever
-//! happens to the channel.
+//! What a shared channel must do, whoever comes in between.
 
-use super::provider::Build;
-use super::{Bay, Check};
-use crate::explore::{Faults, Scenario, Target};
+use crate::explore::{Faults, Scenario};
 use crate::machine::{Machine, Memory, Signal};
+use crate::suites::Bay;
+use crate::suites::provider::Build;
+
+use super::mask::Masked;
 use longshore_core::completion::{Outcome, Verdict};
 use longshore_core::machine::{Machine as _, Signal as _};
 use longshore_core::{Dispatch, Passive, Rule};
 use longshore_hardware::{DmaMemory, Lease};
-use longshore_netdma::{Channel, Completion, NoOutcome, OperationHandle, Provider};
-use std::sync::Arc;
+use longshore_netdma::{
+    Channel, Completion, Handlers, NoOutcome, OperationHandle, Provider, Refused, Request,
+};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 /// Bytes of each copy.
@@ -23,18 +26,18 @@ const COPIES: usize = 4;
 /// Longer than any healthy channel takes.
 const LONG: Duration = Duration::from_millis(50);
 
-/// Checks NetDMA's client side over a provider. `build` makes the provider anew for each run.
-pub fn check_client(build: impl Fn(&Bay<'_>) -> Arc<dyn Provider> + Send + Sync + 'static) -> Check {
-    let build: Build = Arc::new(build);
-    let scenario = |name, act: fn(&Arc<Client>, &mut Passive)| {
-        let build = Arc::clone(&build);
+/// The scenarios of a shared channel.
+pub(super) fn scenarios(build: &Build) -> Vec<Scenario> {
+    let masked = |name, left: Handlers, act: fn(&Arc<Client>, &mut Passive)| {
+        let build = Arc::clone(build);
         Scenario::new(name, move |machine: &Machine, passive| {
-            if let Some(client) = Client::open(machine, passive, &build) {
+            if let Some(client) = Client::open(machine, passive, &build, left) {
                 act(&client, passive);
                 machine.disarm();
             }
         })
     };
+    let scenario = |name, act| masked(name, Handlers::all(), act);
     let early = Faults {
         early_interrupts: true,
         ..Faults::default()
@@ -43,15 +46,17 @@ pub fn check_client(build: impl Fn(&Bay<'_>) -> Arc<dyn Provider> + Send + Sync 
         bus_errors: true,
         ..Faults::default()
     };
-    Check::new(Target {
-        name: "client".to_owned(),
-        suite: "client",
-        scenarios: vec![
-            scenario("copies", copies).with_faults(early),
-            scenario("abort", abort),
-            scenario("bus-error", bus_error).with_faults(bus),
-        ],
-    })
+    vec![
+        scenario("copies", copies).with_faults(early),
+        scenario("abort", abort),
+        masked("abort-by-reset", Handlers::RESET, abort),
+        scenario("cancel", cancel),
+        masked("cancel-by-abort", Handlers::ABORT, cancel),
+        masked("cancel-in-vain", Handlers::empty(), cancel),
+        scenario("batch", batch),
+        scenario("close", close),
+        scenario("bus-error", bus_error).with_faults(bus),
+    ]
 }
 
 struct Buffers {
@@ -70,8 +75,9 @@ struct Client {
 }
 
 impl Client {
-    fn open(machine: &Machine, passive: &Passive, build: &Build) -> Option<Arc<Self>> {
+    fn open(machine: &Machine, passive: &Passive, build: &Build, left: Handlers) -> Option<Arc<Self>> {
         let provider = build(&Bay::new(machine, passive));
+        let provider: Arc<dyn Provider> = Arc::new(Masked::new(machine, provider, left));
         let channel = match Channel::open(passive, machine, provider.as_ref(), 8) {
             Ok(channel) => channel,
             Err(error) => {
@@ -254,6 +260,102 @@ fn cut(client: &Client, dispatch: &Dispatch) {
     let aborted = client.channel.abort(dispatch.into());
     client.require(aborted.is_ok(), "SEED-004-3", || {
         "the abort of a healthy channel failed".into()
+    });
+}
+
+/// The intruder cancels two of the copies at any point: those are cancelled or done, the others are done.
+fn cancel(client: &Arc<Client>, passive: &mut Passive) {
+    let handles: Arc<OnceLock<Vec<OperationHandle>>> = Arc::default();
+    let (striker, known) = (Arc::clone(client), Arc::clone(&handles));
+    client.machine.arm(move |dispatch: &Dispatch| {
+        for handle in known.get().into_iter().flat_map(|handles| &handles[1..3]) {
+            striker.channel.cancel(dispatch.into(), *handle);
+        }
+    });
+    let submitted = client.submit_all(passive);
+    let handles = handles.get_or_init(|| submitted);
+    for (index, handle) in handles.iter().enumerate().rev() {
+        let outcome = client.wait(passive, *handle);
+        let cancelled = matches!(outcome, Ok(outcome) if outcome.verdict == Verdict::Cancelled);
+        let allowed = matches!(index, 1 | 2) && !client.channel.characteristics().handlers.is_empty();
+        client.require(!cancelled || allowed, "RACE-6", || {
+            format!("copy {index} was cancelled, though nobody could")
+        });
+        client.judge(index, outcome);
+    }
+    client.goes_on(passive);
+}
+
+/// Queued operations are given at once, and nothing of them happens before.
+fn batch(client: &Arc<Client>, passive: &mut Passive) {
+    client.machine.arm({
+        let striker = Arc::clone(client);
+        move |dispatch: &Dispatch| {
+            striker.channel.poll(dispatch.into());
+        }
+    });
+    let range = |lease: &Lease<Memory>| lease.range();
+    let handles: Vec<_> = client.buffers[..COPIES]
+        .iter()
+        .filter_map(|buffers| {
+            let request = Request::copy(range(&buffers.destination), range(&buffers.source));
+            client
+                .channel
+                .queue((&*passive).into(), request, Completion::INTERRUPT)
+                .ok()
+        })
+        .collect();
+    let untouched = client.buffers[..COPIES]
+        .iter()
+        .all(|buffers| client.bytes(&buffers.destination).iter().all(|&byte| byte == 0));
+    client.require(handles.len() == COPIES && untouched, "NETDMA-202", || {
+        "something was copied that was only queued".into()
+    });
+    let flushed = client.channel.flush((&*passive).into());
+    client.require(flushed.is_ok(), "NETDMA-202", || {
+        format!("the flush: {flushed:?}")
+    });
+    for (index, handle) in handles.into_iter().enumerate() {
+        let outcome = client.wait(passive, handle);
+        client.require(outcome == Ok(Outcome::COMPLETED), "NETDMA-202", || {
+            format!("copy {index} of a batch ended with {outcome:?}")
+        });
+        client.judge(index, outcome);
+    }
+    client.goes_on(passive);
+}
+
+/// The channel is paused at any point and closed: what was accepted is done, and nothing is accepted any more.
+fn close(client: &Arc<Client>, passive: &mut Passive) {
+    let striker = Arc::clone(client);
+    client.machine.arm(move |_| striker.channel.pause());
+    let mut handles = Vec::new();
+    for buffers in &client.buffers[..COPIES] {
+        let request = Request::copy(buffers.destination.range(), buffers.source.range());
+        match client
+            .channel
+            .submit((&*passive).into(), request, Completion::INTERRUPT)
+        {
+            Ok(handle) => handles.push(handle),
+            Err(refused) => client.require(refused == Refused::Paused, "RACE-9", || format!("{refused:?}")),
+        }
+    }
+    let quiet = client.channel.close(passive, LONG);
+    client.require(quiet, "AMB-14", || {
+        "a healthy channel was left to its engine".into()
+    });
+    for (index, handle) in handles.into_iter().enumerate() {
+        let outcome = client.channel.take(handle);
+        client.require(outcome == Some(Outcome::COMPLETED), "RACE-9", || {
+            format!("copy {index} ended with {outcome:?} although it was waited for")
+        });
+        client.judge(index, outcome.ok_or(NoOutcome::Unknown));
+    }
+    let after = client
+        .channel
+        .null_transfer((&*passive).into(), Completion::INTERRUPT);
+    client.require(after == Err(Refused::Closed), "RACE-9", || {
+        format!("a closed channel says {after:?}")
     });
 }
 

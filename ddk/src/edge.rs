@@ -1,0 +1,101 @@
+//! The edge of a machine, where C code begins.
+
+use crate::deferred::Deferreds;
+use crate::handles::{Handle, Handles};
+use crate::interrupts::Interrupts;
+use crate::pool::Pool;
+use crate::registry::{Channel, Record};
+use crate::spin::SpinLocks;
+use crate::world::{Computer, World};
+use crate::{current, deferred};
+use longshore_core::machine::{Cpu, Machine};
+use longshore_core::{Event, Irql, NtStatus, Passive, Rule};
+use std::fmt;
+use std::sync::{Arc, Weak};
+
+/// Levels are checked at run time here; whoever breaks one breaks this.
+pub(crate) const LEVEL: Rule = Rule("A-26");
+
+/// A machine as C code sees it, with everything that C code made on it. One for each machine: several modules can be
+/// attached to it.
+pub struct Edge {
+    pub(crate) world: Box<dyn World>,
+    pub(crate) me: Weak<Self>,
+    /// The CPU that plays the engine.
+    pub(crate) engine: Cpu,
+    pub(crate) devices: Handles<()>,
+    pub(crate) providers: Handles<Arc<Record>>,
+    pub(crate) channels: Handles<Arc<Channel>>,
+    pub(crate) interrupts: Interrupts,
+    pub(crate) deferreds: Deferreds,
+    pub(crate) spin_locks: SpinLocks,
+    pub(crate) pool: Pool,
+}
+
+impl Edge {
+    /// The edge of `machine`, on which `engine` is the CPU that plays the engine.
+    pub fn open<M: Machine>(machine: &M, passive: &Passive, engine: Cpu) -> Arc<Self> {
+        let _ = passive; // the queues are made here, and that is for PASSIVE
+        Arc::new_cyclic(|me| {
+            let world: Box<dyn World> = Box::new(Computer::new(machine));
+            let deferreds = deferred::Deferreds::new(world.as_ref(), me);
+            Self {
+                world,
+                me: me.clone(),
+                engine,
+                devices: Handles::default(),
+                providers: Handles::default(),
+                channels: Handles::default(),
+                interrupts: Interrupts::default(),
+                deferreds,
+                spin_locks: SpinLocks::default(),
+                pool: Pool::default(),
+            }
+        })
+    }
+
+    /// C code that this thread calls from here on runs on this machine.
+    pub(crate) fn enter(&self) {
+        current::set(&self.me);
+    }
+
+    /// Says that the caller broke `rule`. Returns what it is refused with.
+    pub(crate) fn misuse(&self, call: &'static str, rule: Rule, status: NtStatus) -> NtStatus {
+        self.world.emit(Event::Misuse(call, rule, status));
+        status
+    }
+
+    /// As [`Self::misuse`], where the status is the only one that the contract has.
+    pub(crate) fn refuse(&self, call: &'static str, rule: &'static str) -> NtStatus {
+        self.misuse(call, Rule(rule), NtStatus::UNSUCCESSFUL)
+    }
+
+    /// Whether the caller runs at PASSIVE. If not, that is misuse.
+    pub(crate) fn at_passive(&self, call: &'static str) -> bool {
+        self.at(call, |level| level == Irql::PASSIVE)
+    }
+
+    /// Whether the caller runs at or below DISPATCH. If not, that is misuse.
+    pub(crate) fn at_most_dispatch(&self, call: &'static str) -> bool {
+        self.at(call, |level| level <= Irql::DISPATCH)
+    }
+
+    fn at(&self, call: &'static str, right: fn(Irql) -> bool) -> bool {
+        let right = right(self.world.level());
+        if !right {
+            self.misuse(call, LEVEL, NtStatus::UNSUCCESSFUL);
+        }
+        right
+    }
+
+    /// Whether `handle` is a device that was given to a module.
+    pub(crate) fn is_device(&self, handle: Handle) -> bool {
+        self.devices.get(handle).is_some()
+    }
+}
+
+impl fmt::Debug for Edge {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Edge(engine on {:?})", self.engine)
+    }
+}

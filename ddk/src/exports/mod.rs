@@ -1,0 +1,36 @@
+//! The routines that the headers declare.
+//!
+//! Each looks up the machine of its caller; without one it does nothing and returns what a refusal returns. No panic
+//! leaves one: it goes on when the C code has returned.
+#![allow(unsafe_code)] // Symbols without mangled names, and pointers of C code that are passed to `memory`.
+
+mod kernel;
+mod longshore;
+mod netdma;
+
+use crate::calls;
+use crate::current;
+use crate::edge::Edge;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+/// Runs the body of a routine on the machine of its caller.
+fn export<R: Copy>(refused: R, body: impl FnOnce(&Edge) -> R) -> R {
+    let Some(edge) = current::get() else {
+        return refused;
+    };
+    let result = catch_unwind(AssertUnwindSafe(|| body(&edge)));
+    // The body may have called Rust code that entered C code of another machine.
+    edge.enter();
+    result.unwrap_or_else(|payload| {
+        calls::keep_panic(payload);
+        refused
+    })
+}
+
+/// Makes the linker keep every routine, though no Rust code calls one.
+pub(crate) fn keep() {
+    std::hint::black_box([netdma::all().as_slice(), &kernel::all(), &longshore::all()]);
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,38 @@
+//! Drivers in C: the Windows names and layouts as a C ABI, and what judges a driver in C like any other.
+//!
+//! A driver is compiled against the headers in `include/` into a shared object. [`Module::load`] loads it, and
+//! [`Edge::attach`] gives it a device on a machine, where it registers its provider; [`Attached::provider`] is that
+//! provider as [`longshore_netdma::Provider`].
+//!
+//! * [`abi`]: the layouts of the headers, as Rust sees them;
+//! * [`edge`]: a machine as C code sees it;
+//! * [`module`]: shared objects, and devices that are given to them;
+//! * [`provider`]: a provider in C.
+//!
+//! The routines that the headers declare are exported by this crate; the program that loads a module must be linked
+//! with `-rdynamic`. Nothing that C hands in is trusted: handles are looked up, objects are known by where they stand,
+//! levels and sizes are checked, and whatever breaks the contract is refused, and told as
+//! [`Event::Misuse`](longshore_core::Event::Misuse).
+//!
+//! Unsafe code is in four modules only: `memory` reads and writes what C points at, `calls` calls C, `exports` has the
+//! symbols, and `module` loads.
+
+pub mod abi;
+mod calls;
+mod current;
+mod deferred;
+pub mod edge;
+mod exports;
+mod handles;
+mod interrupts;
+mod memory;
+pub mod module;
+mod pool;
+pub mod provider;
+mod registry;
+mod spin;
+mod world;
+
+pub use edge::Edge;
+pub use module::{Attached, LoadError, Module};
+pub use provider::CProvider;

@@ -1,0 +1,140 @@
+//! What C code points at.
+#![allow(unsafe_code)] // C code hands in pointers to its own memory; here they are read and written, once, and nowhere else.
+
+use crate::abi::netdma::ProviderCharacteristics;
+use longshore_hardware::{BusAddress, DmaMemory, MemoryError};
+use std::mem::MaybeUninit;
+use std::ptr;
+
+/// How many bytes are carried between C's memory and the machine's at once. A descriptor is always one piece.
+const PIECE: usize = 512;
+
+/// Reads what stands at `at`, which need not be aligned. `None` if it is NULL.
+///
+/// # Safety
+///
+/// `at` is NULL, or a `T` can be read there and every pattern of bits is one.
+pub(crate) unsafe fn read<T: Copy>(at: *const T) -> Option<T> {
+    // SAFETY: it is not NULL, so the caller promises that a `T` can be read.
+    (!at.is_null()).then(|| unsafe { at.read_unaligned() })
+}
+
+/// Writes to `at`, which need not be aligned. False if it is NULL.
+///
+/// # Safety
+///
+/// `at` is NULL, or a `T` can be written there.
+pub(crate) unsafe fn write<T>(at: *mut T, value: T) -> bool {
+    if at.is_null() {
+        return false;
+    }
+    // SAFETY: it is not NULL, so the caller promises that a `T` can be written.
+    unsafe { at.write_unaligned(value) };
+    true
+}
+
+/// Reads characteristics of whatever size they say they have; what they do not have is zero. `None` if they are NULL
+/// or shorter than their own header.
+///
+/// # Safety
+///
+/// `at` is NULL, or as many bytes as the structure says it has can be read there, and four at least.
+pub(crate) unsafe fn characteristics(at: *const ProviderCharacteristics) -> Option<ProviderCharacteristics> {
+    // SAFETY: the first four bytes can be read.
+    let [_, _, low, high] = unsafe { read(at.cast::<[u8; 4]>()) }?;
+    let size = usize::from(u16::from_le_bytes([low, high]));
+    if size < 4 {
+        return None;
+    }
+    let mut whole = MaybeUninit::<ProviderCharacteristics>::zeroed();
+    let len = size.min(size_of::<ProviderCharacteristics>());
+    // SAFETY: no more is read than the structure says it has, and no more written than there is room. All zero is a
+    // value of the type, and so is every pattern of bits in its numbers, raw pointers and optional routines.
+    unsafe {
+        ptr::copy_nonoverlapping(at.cast::<u8>(), whole.as_mut_ptr().cast::<u8>(), len);
+        Some(whole.assume_init())
+    }
+}
+
+/// Carries bytes from the machine's memory to C's.
+///
+/// # Safety
+///
+/// `to` can be written for `len` bytes.
+pub(crate) unsafe fn carry_out(
+    memory: &dyn DmaMemory,
+    from: BusAddress,
+    to: *mut u8,
+    len: usize,
+) -> Result<(), MemoryError> {
+    let mut piece = [0; PIECE];
+    for at in (0..len).step_by(PIECE) {
+        let part = &mut piece[..PIECE.min(len - at)];
+        memory.read(from.checked_add(at as u64).ok_or(MemoryError::OutOfRange)?, part)?;
+        // SAFETY: `at` and the part lie within `len` bytes that can be written; the piece is our own.
+        unsafe { ptr::copy_nonoverlapping(part.as_ptr(), to.add(at), part.len()) };
+    }
+    Ok(())
+}
+
+/// Carries bytes from C's memory to the machine's.
+///
+/// # Safety
+///
+/// `from` can be read for `len` bytes.
+pub(crate) unsafe fn carry_in(
+    memory: &dyn DmaMemory,
+    to: BusAddress,
+    from: *const u8,
+    len: usize,
+) -> Result<(), MemoryError> {
+    let mut piece = [0; PIECE];
+    for at in (0..len).step_by(PIECE) {
+        let part = &mut piece[..PIECE.min(len - at)];
+        // SAFETY: `at` and the part lie within `len` bytes that can be read; the piece is our own.
+        unsafe { ptr::copy_nonoverlapping(from.add(at), part.as_mut_ptr(), part.len()) };
+        memory.write(to.checked_add(at as u64).ok_or(MemoryError::OutOfRange)?, part)?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_is_read_or_written_at_null() {
+        // SAFETY: NULL is allowed.
+        unsafe {
+            assert_eq!(read::<u64>(ptr::null()), None);
+            assert!(!write(ptr::null_mut(), 1u64));
+            assert!(characteristics(ptr::null()).is_none());
+        }
+    }
+
+    #[test]
+    fn characteristics_are_read_no_further_than_they_say() {
+        let mut bytes = [0xffu8; 112];
+        bytes[2..4].copy_from_slice(&96u16.to_le_bytes());
+        // SAFETY: 112 bytes can be read.
+        let read = unsafe { characteristics(bytes.as_ptr().cast()) }.unwrap();
+        assert!(read.reset_channel.is_some());
+        assert!(read.friendly_name.buffer.is_null() && read.friendly_name.length == 0);
+        bytes[2..4].copy_from_slice(&3u16.to_le_bytes());
+        // SAFETY: as above.
+        assert!(unsafe { characteristics(bytes.as_ptr().cast()) }.is_none());
+        bytes[2..4].copy_from_slice(&u16::MAX.to_le_bytes());
+        // SAFETY: as above; the type has no more than 112 bytes.
+        assert!(unsafe { characteristics(bytes.as_ptr().cast()) }.is_some());
+    }
+
+    #[test]
+    fn an_address_that_is_odd_is_read_all_the_same() {
+        let mut bytes = [0u8; 17];
+        // SAFETY: eight bytes from the second on lie in the array.
+        unsafe {
+            assert!(write(bytes.as_mut_ptr().add(1).cast(), 0x0102_0304_0506_0708u64));
+            assert_eq!(read(bytes.as_ptr().add(1).cast()), Some(0x0102_0304_0506_0708u64));
+        }
+    }
+}
