@@ -56,6 +56,7 @@ pub struct DmaChannel<E: Engine = InlineCpu> {
     /// Tasks may wait for the bell.
     awaited: Cell<bool>,
     looks: u32,
+    pub(crate) patience: Duration,
     machine: Machine,
     host: Arc<Host>,
 }
@@ -98,6 +99,7 @@ impl<E: Engine> DmaChannel<E> {
             armed: Cell::new(None),
             awaited: Cell::new(false),
             looks: options.looks,
+            patience: options.patience,
             machine,
             host,
         })
