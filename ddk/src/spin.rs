@@ -104,3 +104,22 @@ impl SpinLocks {
         before == level
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn another_caller_waits_and_the_holder_is_wrong() {
+        let locks = SpinLocks::default();
+        let here = thread::current().id();
+        let (first, second) = (Holder(here, Cpu(0)), Holder(here, Cpu(1)));
+        let take = |holder| locks.try_take(holder, 0x40, Irql::PASSIVE);
+        assert!(matches!(take(first), Taken::Wrong), "never initialised");
+        locks.initialize(0x40);
+        assert!(matches!(take(first), Taken::Yes));
+        assert!(matches!(take(second), Taken::Busy));
+        assert!(matches!(take(first), Taken::Wrong));
+        assert!(locks.forget(0x40..0x41), "it is held");
+    }
+}

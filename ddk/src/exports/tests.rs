@@ -454,6 +454,31 @@ fn a_spin_lock_is_taken_and_given_back_by_the_same_caller_only() {
     );
 }
 
+#[test]
+fn a_contended_spin_lock_lets_one_in_at_a_time() {
+    const ROUNDS: u32 = 5_000;
+    let bench = Bench::new();
+    let mut word = 0usize;
+    KeInitializeSpinLock(&raw mut word);
+    let (edge, address) = (&bench.edge, (&raw mut word).expose_provenance());
+    let count = AtomicU32::new(0);
+    let work = || {
+        edge.enter();
+        for _ in 0..ROUNDS {
+            let lock = with_exposed_provenance_mut(address);
+            let level = KeAcquireSpinLockRaiseToDpc(lock);
+            // Two steps, which only the lock makes one.
+            count.store(count.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
+            KeReleaseSpinLock(lock, level);
+        }
+    };
+    std::thread::scope(|scope| {
+        scope.spawn(work);
+        scope.spawn(work);
+    });
+    assert_eq!((count.into_inner(), bench.misuse()), (2 * ROUNDS, vec![]));
+}
+
 unsafe extern "C" fn counts(_: Pointer, count: Pointer, _: Pointer, _: Pointer) {
     // SAFETY: the test hands in its own counter.
     unsafe { (*count.cast::<AtomicU32>()).fetch_add(1, Ordering::Relaxed) };
