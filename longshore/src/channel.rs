@@ -3,7 +3,7 @@
 use crate::bell::Bell;
 use crate::buffer::{Buffer, BufferError};
 use crate::core::machine::{Instant, Machine as _, Timer as _};
-use crate::core::{AtMostDispatch, Dispatch, Passive};
+use crate::core::{AtMostDispatch, Passive};
 use crate::cpu::InlineCpu;
 use crate::engine::Engine;
 use crate::host::{Host, Machine, Timer};
@@ -282,13 +282,8 @@ impl<E: Engine> DmaChannel<E> {
 
     #[inline]
     fn at_level<R>(&self, call: impl FnOnce(AtMostDispatch<'_>) -> R) -> Result<R, Reason> {
-        match Passive::now(&self.machine) {
-            Some(passive) => Ok(call((&passive).into())),
-            None => {
-                let dispatch = Dispatch::now(&self.machine).ok_or(Reason::NotHere)?;
-                Ok(call((&dispatch).into()))
-            }
-        }
+        let level = AtMostDispatch::now(&self.machine).ok_or(Reason::NotHere)?;
+        Ok(call(level))
     }
 
     /// Sets the alarm to the next time that is up.
