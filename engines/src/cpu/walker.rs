@@ -147,6 +147,7 @@ impl<M: Machine, F: Foreman> Walker<M, F> {
         }
     }
 
+    #[inline]
     fn apply(&mut self, input: Input) -> Action {
         let (after, action) = step(self.state, input);
         self.machine.emit(Event::Transition {
