@@ -16,7 +16,8 @@ use std::time::Instant;
 const BATCH: u64 = 32;
 const ENTRIES: u64 = 128;
 const SIZE: u64 = 64;
-const BATCHES: u64 = 200_000;
+const BATCHES: u64 = 200;
+const ROUNDS: u32 = 1_000;
 
 struct Deaf;
 
@@ -68,8 +69,18 @@ impl Ring {
         BusAddress::new(self.ring.raw() + entry % ENTRIES * 64)
     }
 
+    /// The best of many rounds, so that it counts little what else the computer does.
+    fn best<P: Port>(&self, port: &mut P, passive: &Passive) -> Result<f64, Box<dyn Error>> {
+        let mut best = f64::INFINITY;
+        for _ in 0..ROUNDS {
+            best = best.min(self.measure(port, passive)?);
+        }
+        Ok(best)
+    }
+
     /// Nanoseconds for a descriptor: append of a batch, the work, and the look at the word.
     fn measure<P: Port>(&self, port: &mut P, passive: &Passive) -> Result<f64, Box<dyn Error>> {
+        self.memory.store_u64(self.word, 0)?;
         port.start(passive.into(), self.at(0), BATCH as u32)?;
         self.wait_for(port, passive, 0)?;
         let begin = Instant::now();
@@ -103,14 +114,12 @@ fn main() -> Result<(), Box<dyn Error>> {
     let ring = Ring::new(machine)?;
     let mut inline =
         InlineChannel::new(machine, config, ring.parameters()).map_err(|_| "the word is aligned")?;
-    for _ in 0..3 {
-        let cost = ring.measure(&mut inline, &passive)?;
-        println!("inline  {SIZE} B, {BATCH} a batch: {cost:.2} ns a descriptor");
-    }
+    let cost = ring.best(&mut inline, &passive)?;
+    println!("inline  {SIZE} B, {BATCH} a batch: {cost:.2} ns a descriptor");
     let ring = Ring::new(machine)?;
     let engine = CpuEngine::open(&passive, machine, config);
     let (mut shared, _) = engine.allocate((&passive).into(), ring.parameters(), Arc::new(Deaf))?;
-    let cost = ring.measure(&mut shared, &passive)?;
+    let cost = ring.best(&mut shared, &passive)?;
     println!("shared  {SIZE} B, {BATCH} a batch: {cost:.2} ns a descriptor");
     Port::free(&mut shared, (&passive).into());
     Ok(())
