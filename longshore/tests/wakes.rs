@@ -212,6 +212,14 @@ fn the_event_tells_when_to_poll(engine: impl Engine) {
     sleep_for(&channel, fd, 5);
     assert!(!is_readable(fd, now));
 
+    // Not even the doorbell was rung: only the time tells of this.
+    channel
+        .submit(9, Job::fence().within(Duration::from_millis(20)))
+        .unwrap();
+    assert!(!is_readable(fd, now));
+    sleep_for(&channel, fd, 1);
+    assert!(!is_readable(fd, now));
+
     for round in 0..200 {
         channel
             .submit(1, Job::fill(channel.buffer(9_000).unwrap(), 1))
