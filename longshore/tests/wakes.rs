@@ -241,6 +241,26 @@ fn the_event_tells_when_to_poll_the_worker() {
     the_event_tells_when_to_poll(WorkerCpu);
 }
 
+/// The engine has more to tell, but nothing is there to be polled yet.
+#[test]
+fn the_event_is_not_readable_while_the_engine_is_held() {
+    let channel = DmaChannel::open(WorkerCpu).unwrap();
+    let _ = channel.start(Job::fence()).unwrap().wait();
+    let fd = channel.event_fd().unwrap();
+    channel.suspend().unwrap();
+    for tag in 0..2 {
+        channel.submit(tag, Job::fence()).unwrap();
+    }
+    channel.doorbell().unwrap();
+    assert!(!is_readable(fd, Duration::from_millis(10)));
+    assert_eq!(channel.cancel(1), 1);
+    sleep_for(&channel, fd, 1);
+    assert!(!is_readable(fd, Duration::from_millis(10)));
+    channel.resume().unwrap();
+    sleep_for(&channel, fd, 1);
+    assert!(!is_readable(fd, Duration::ZERO));
+}
+
 /// The event is asked for when outcomes wait already.
 #[test]
 fn a_late_event_tells_of_what_was_before() {
