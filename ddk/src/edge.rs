@@ -11,7 +11,7 @@ use crate::{current, deferred};
 use longshore_core::machine::{Cpu, Machine};
 use longshore_core::{Event, Irql, NtStatus, Passive, Rule};
 use std::fmt;
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, OnceLock, Weak};
 
 /// Levels are checked at run time here; whoever breaks one breaks this.
 pub(crate) const LEVEL: Rule = Rule("A-26");
@@ -30,7 +30,11 @@ pub struct Edge {
     pub(crate) deferreds: Deferreds,
     pub(crate) spin_locks: SpinLocks,
     pub(crate) pool: Pool,
+    complaint: OnceLock<Complaint>,
 }
+
+/// What hears of misuse: the call, the rule it broke, and what it was refused with.
+type Complaint = Box<dyn Fn(&'static str, Rule, NtStatus) + Send + Sync>;
 
 impl Edge {
     /// The edge of `machine`, on which `engine` is the CPU that plays the engine.
@@ -50,8 +54,15 @@ impl Edge {
                 deferreds,
                 spin_locks: SpinLocks::default(),
                 pool: Pool::default(),
+                complaint: OnceLock::new(),
             }
         })
+    }
+
+    /// Calls `hear` whenever C code breaks the contract, so that a check can make a finding of it. Only the first one
+    /// that is set is called. The machine hears of it as an event in any case.
+    pub fn on_misuse(&self, hear: impl Fn(&'static str, Rule, NtStatus) + Send + Sync + 'static) {
+        let _ = self.complaint.set(Box::new(hear));
     }
 
     /// C code that this thread calls from here on runs on this machine.
@@ -59,9 +70,12 @@ impl Edge {
         current::set(&self.me);
     }
 
-    /// Says that the caller broke `rule`. Returns what it is refused with.
+    /// Says that C code broke `rule`. Returns what it is refused with.
     pub(crate) fn misuse(&self, call: &'static str, rule: Rule, status: NtStatus) -> NtStatus {
         self.world.emit(Event::Misuse(call, rule, status));
+        if let Some(hear) = self.complaint.get() {
+            hear(call, rule, status);
+        }
         status
     }
 

@@ -8,7 +8,7 @@ use crate::handles::{Handle, hold};
 use crate::module::Attached;
 use crate::registry::{Channel, Record};
 use longshore_core::machine::Cpu;
-use longshore_core::{AtMostDispatch, NtStatus, Rule};
+use longshore_core::{AtMostDispatch, Event, NtStatus, Rule};
 use longshore_hardware::BusAddress;
 use longshore_netdma::provider::{AllocateError, AppendError, StartError, Unsuccessful};
 use longshore_netdma::{
@@ -167,6 +167,15 @@ impl CChannel {
         *hold(&channel.context)
     }
 
+    /// The client used a channel that was freed. C code has no part in this.
+    fn refuse_freed(&self, call: &'static str) -> NtStatus {
+        let status = NtStatus::UNSUCCESSFUL;
+        self.edge()
+            .world
+            .emit(Event::Misuse(call, Rule("NETDMA-043"), status));
+        status
+    }
+
     /// Calls a handler with the provider's name of the channel. Nothing is called for one that was freed.
     fn call(
         &self,
@@ -175,7 +184,7 @@ impl CChannel {
     ) -> Result<(), NtStatus> {
         let status = match self.context() {
             Some(context) => handler(self.edge(), context),
-            None => self.edge().refuse(name, "NETDMA-043"),
+            None => self.refuse_freed(name),
         };
         match status {
             NtStatus::SUCCESS => Ok(()),
@@ -244,7 +253,7 @@ impl ProviderChannel for CChannel {
 
     fn free(&self, _: AtMostDispatch<'_>) {
         if !self.edge().free_channel(&self.record, self.handle) {
-            self.edge().refuse("ProviderFreeDmaChannel", "NETDMA-043");
+            self.refuse_freed("ProviderFreeDmaChannel");
         }
     }
 }

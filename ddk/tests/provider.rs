@@ -18,6 +18,13 @@ const PIECE: &str = "-DENGINE_PIECE=16";
 /// The provider that a module registers for a device on the machine of this bay.
 fn attach(bay: &Bay<'_>, module: &Module) -> Arc<dyn Provider> {
     let edge = Edge::open(bay.machine(), bay.passive(), bay.machine().engine_cpu());
+    let machine = bay.machine().clone();
+    edge.on_misuse(move |call, rule, status| {
+        machine.find(
+            rule,
+            format!("{call} was called against the contract, and refused with {status}"),
+        );
+    });
     let attached = edge.attach(bay.passive(), module).expect("attached");
     attached.provider().expect("a provider was registered")
 }

@@ -38,9 +38,8 @@ fn a_channel_is_preferred_whose_interrupt_arrives_where_it_may() {
             let engine = engine(machine, passive, 3, 3);
             let allocate = |cpus, priority| {
                 let parameters = ChannelParameters {
-                    completion: BusAddress::NULL,
                     priority,
-                    cpus,
+                    ..ChannelParameters::new(BusAddress::NULL, cpus)
                 };
                 let told: Arc<dyn ChannelInterface> = Arc::new(Told::default());
                 engine.allocate((&*passive).into(), parameters, told)
@@ -71,11 +70,7 @@ fn a_channel_is_usable_at_once_and_a_refusal_keeps_nothing() {
         |machine, passive| {
             let engine = engine(machine, passive, 1, 1);
             let told: Arc<Told> = Arc::default();
-            let parameters = |completion| ChannelParameters {
-                completion: BusAddress::new(completion),
-                priority: 0,
-                cpus: 0,
-            };
+            let parameters = |completion| ChannelParameters::new(BusAddress::new(completion), 0);
             let held = machine.raise(passive, |dispatch| {
                 let bad = engine.allocate(dispatch.into(), parameters(0x1004), told.clone());
                 assert!(bad.is_err(), "NETDMA-044");

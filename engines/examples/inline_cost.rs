@@ -61,11 +61,7 @@ impl Ring {
     }
 
     fn parameters(&self) -> ChannelParameters {
-        ChannelParameters {
-            completion: self.word,
-            priority: 0,
-            cpus: 0,
-        }
+        ChannelParameters::new(self.word, 0)
     }
 
     fn at(&self, entry: u64) -> BusAddress {

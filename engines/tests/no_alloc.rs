@@ -80,11 +80,7 @@ impl Ring {
     }
 
     fn parameters(&self) -> ChannelParameters {
-        ChannelParameters {
-            completion: self.word.address(),
-            priority: 0,
-            cpus: 0,
-        }
+        ChannelParameters::new(self.word.address(), 0)
     }
 
     /// Gives one descriptor after the other and waits for each word.

@@ -4,6 +4,7 @@
 use super::export;
 use crate::abi::netdma::{PnpNotification, ProviderAttributes, ProviderCharacteristics};
 use crate::abi::types::{PhysicalAddress, Pointer, Status};
+use crate::edge::Edge;
 use crate::handles::Handle;
 use crate::memory;
 use crate::registry::VERSION;
@@ -94,6 +95,13 @@ pub(super) unsafe extern "C" fn NetDmaPnPEventNotify(
     export((), |edge| edge.notify(handle(provider), notification));
 }
 
+/// Out of C code into NetDMA's: whoever holds a spin lock there can bring everybody to a halt.
+fn check_no_lock(edge: &Edge, call: &'static str) {
+    if edge.spin_locks.held_here(edge.world.as_ref()) {
+        edge.refuse(call, "PAIN-10");
+    }
+}
+
 /// # Safety
 ///
 /// The place for the CPU is NULL or what the header says.
@@ -120,6 +128,7 @@ pub(super) unsafe extern "C" fn NetDmaIsr(channel: Pointer, last: PhysicalAddres
 #[unsafe(no_mangle)]
 pub(super) extern "C" fn NetDmaInterruptDpc(channel: Pointer, last: PhysicalAddress) {
     export((), |edge| {
+        check_no_lock(edge, "NetDmaInterruptDpc");
         let told = edge
             .channels
             .get(handle(channel))

@@ -367,6 +367,28 @@ unsafe extern "C" fn tells(_: Pointer, channel: Pointer, after: Pointer, _: Poin
     unsafe { (*after.cast::<AtomicU32>()).fetch_add(1, Ordering::Relaxed) };
 }
 
+/// Proves: PAIN-10.
+#[test]
+fn nobody_calls_out_with_a_spin_lock_held() {
+    let bench = Bench::new();
+    let heard = Arc::new(AtomicU32::new(0));
+    let hears = heard.clone();
+    bench.edge.on_misuse(move |_, _, _| {
+        hears.fetch_add(1, Ordering::Relaxed);
+    });
+    let mut word = 0usize;
+    KeInitializeSpinLock(&raw mut word);
+    KeAcquireSpinLockRaiseToDpc(&raw mut word);
+    NetDmaInterruptDpc(null_mut(), PhysicalAddress(0));
+    KeReleaseSpinLock(&raw mut word, 0);
+    let expected = [
+        ("NetDmaInterruptDpc", "PAIN-10"),
+        ("NetDmaInterruptDpc", "NETDMA-102"),
+    ];
+    assert_eq!(bench.misuse(), expected);
+    assert_eq!(heard.load(Ordering::Relaxed), 2);
+}
+
 #[test]
 fn a_panic_waits_until_the_c_code_has_returned() {
     let bench = Bench::new();
@@ -430,6 +452,31 @@ fn a_spin_lock_is_taken_and_given_back_by_the_same_caller_only() {
         [("KeAcquireSpinLockAtDpcLevel", "A-26")],
         "at PASSIVE"
     );
+}
+
+#[test]
+fn a_contended_spin_lock_lets_one_in_at_a_time() {
+    const ROUNDS: u32 = 5_000;
+    let bench = Bench::new();
+    let mut word = 0usize;
+    KeInitializeSpinLock(&raw mut word);
+    let (edge, address) = (&bench.edge, (&raw mut word).expose_provenance());
+    let count = AtomicU32::new(0);
+    let work = || {
+        edge.enter();
+        for _ in 0..ROUNDS {
+            let lock = with_exposed_provenance_mut(address);
+            let level = KeAcquireSpinLockRaiseToDpc(lock);
+            // Two steps, which only the lock makes one.
+            count.store(count.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
+            KeReleaseSpinLock(lock, level);
+        }
+    };
+    std::thread::scope(|scope| {
+        scope.spawn(work);
+        scope.spawn(work);
+    });
+    assert_eq!((count.into_inner(), bench.misuse()), (2 * ROUNDS, vec![]));
 }
 
 unsafe extern "C" fn counts(_: Pointer, count: Pointer, _: Pointer, _: Pointer) {

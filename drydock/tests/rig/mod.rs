@@ -92,15 +92,12 @@ impl Rig {
             patience: 1_000,
             ..Config::default()
         };
-        let parameters = ChannelParameters {
-            completion: if has_word {
-                word.address()
-            } else {
-                BusAddress::NULL
-            },
-            priority: 0,
-            cpus: 0,
+        let completion = if has_word {
+            word.address()
+        } else {
+            BusAddress::NULL
         };
+        let parameters = ChannelParameters::new(completion, 0);
         let channel = match kind {
             Kind::Inline => Channel::Inline(
                 Box::new(InlineChannel::new(machine, config, parameters).unwrap()),
