@@ -8,7 +8,7 @@ use std::time::Instant;
 
 const LEN: usize = 64;
 const IN_FLIGHT: usize = 32;
-const ROUNDS: usize = 200_000;
+const ROUNDS: usize = 50_000;
 
 fn bare() -> f64 {
     let (source, mut destination) = (vec![1u8; LEN * IN_FLIGHT], vec![0u8; LEN * IN_FLIGHT]);

@@ -36,7 +36,7 @@ struct Sleepers {
     wakers: VecDeque<Waker>,
     /// The event is readable.
     raised: bool,
-    /// The engine has something to tell of that nobody has seen.
+    /// The engine has something to tell of that nobody has seen, or the time has.
     expecting: bool,
 }
 
@@ -152,7 +152,7 @@ impl Bell {
         self.sleepers().expecting = true;
     }
 
-    /// After a call: whether there is more to see at once, and whether the engine has more to tell.
+    /// After a call: whether there is more to see at once, and whether there is more to come.
     pub(crate) fn looked(&self, more: bool, expecting: bool) {
         let mut sleepers = self.sleepers();
         sleepers.expecting = expecting;

@@ -51,7 +51,7 @@ pub struct DmaChannel<E: Engine = InlineCpu> {
     state: RefCell<State<E>>,
     bell: Arc<Bell>,
     /// Rings when a time is up, for those who sleep.
-    alarm: Option<Timer>,
+    alarm: Timer,
     armed: Cell<Option<Instant>>,
     /// Tasks may wait for the bell.
     awaited: Cell<bool>,
@@ -88,10 +88,10 @@ impl<E: Engine> DmaChannel<E> {
         )
         .map_err(OpenError::Ring)?;
         bell.set_cpu(ring.cpu());
-        let alarm = E::RUNS_BY_ITSELF.then(|| {
+        let alarm = {
             let bell = bell.clone();
             machine.timer(&passive, "channel alarm", move |_| bell.ring())
-        });
+        };
         Ok(Self {
             state: RefCell::new(State::new(ring, &machine)),
             bell,
@@ -138,6 +138,7 @@ impl<E: Engine> DmaChannel<E> {
         };
         state.submit(tag, job, || self.machine.now())?;
         self.arm(&state);
+        self.keep_event(&state);
         Ok(())
     }
 
@@ -259,10 +260,7 @@ impl<E: Engine> DmaChannel<E> {
         }
         let result = self.at_level(|level| call(&mut state, level))?;
         self.arm(&state);
-        if self.bell.has_fd() {
-            let more = state.has_tagged() || state.is_busy();
-            self.bell.looked(more, state.ring.is_engine_busy());
-        }
+        self.keep_event(&state);
         // What this call brought about, no interrupt tells those who await it.
         let news = self.awaited.get() && (state.take_mailed() || state.ring.has_work());
         drop(state);
@@ -294,8 +292,19 @@ impl<E: Engine> DmaChannel<E> {
             return;
         }
         self.armed.set(next);
-        if let (Some(alarm), Some(next)) = (&self.alarm, next) {
-            alarm.set(Duration::from_nanos(next.0.saturating_sub(self.machine.now().0)));
+        if let Some(next) = next {
+            self.alarm
+                .set(Duration::from_nanos(next.0.saturating_sub(self.machine.now().0)));
+        }
+    }
+
+    /// Keeps the event right, if there is one.
+    #[inline]
+    fn keep_event(&self, state: &State<E>) {
+        if self.bell.has_fd() {
+            let more = state.has_tagged() || state.is_busy();
+            let expecting = state.ring.is_engine_busy() || state.ring.next_deadline().is_some();
+            self.bell.looked(more, expecting);
         }
     }
 

@@ -56,7 +56,7 @@ impl<E: Engine> DmaChannel<E> {
     ///
     /// Inside, what was lent cannot be touched:
     ///
-    /// ```compile_fail,E0499
+    /// ```compile_fail,E0506
     /// # use longshore::{DmaChannel, InlineCpu};
     /// # let channel = DmaChannel::open(InlineCpu).unwrap();
     /// let mut bytes = [0; 8];

@@ -11,6 +11,9 @@ use longshore::host::{Machine, Memory};
 use longshore::netdma::provider::{AppendError, StartError, Unsuccessful};
 use longshore::netdma::{Handlers, Limits, Port, Version};
 use longshore::{Completion, DmaChannel, Engine, InlineCpu, Job, Options, Outcome, Reason, ScopeError};
+use std::future::Future as _;
+use std::pin::Pin;
+use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 /// What is wrong with it.
@@ -22,6 +25,8 @@ enum Fault {
     Refuses,
     /// It stops with an error at once.
     Halts,
+    /// It is done when it is looked at for the third time, and has told so before.
+    Late,
 }
 
 impl Engine for Fault {
@@ -40,7 +45,14 @@ impl Engine for Fault {
             allocate: Box::new(move |_, parameters, _| {
                 let word = parameters.completion;
                 let fault = self;
-                Ok((Broken { fault, memory, word }, Cpu(0)))
+                let broken = Broken {
+                    fault,
+                    memory,
+                    word,
+                    first: BusAddress::NULL,
+                    driven: 0,
+                };
+                Ok((broken, Cpu(0)))
             }),
         }
     }
@@ -50,12 +62,15 @@ struct Broken {
     fault: Fault,
     memory: Memory,
     word: BusAddress,
+    first: BusAddress,
+    driven: u32,
 }
 
 impl Port for Broken {
-    fn start(&mut self, _: AtMostDispatch<'_>, _: BusAddress, _: u32) -> Result<(), StartError> {
+    fn start(&mut self, _: AtMostDispatch<'_>, first: BusAddress, _: u32) -> Result<(), StartError> {
+        self.first = first;
         match self.fault {
-            Fault::Silent => Ok(()),
+            Fault::Silent | Fault::Late => Ok(()),
             Fault::Refuses => Err(StartError::Resources),
             Fault::Halts => {
                 let word = CompletionWord::new(BusAddress::NULL, TransferStatus::HALTED);
@@ -86,6 +101,14 @@ impl Port for Broken {
     }
 
     fn free(&mut self, _: AtMostDispatch<'_>) {}
+
+    fn drive(&mut self, _: AtMostDispatch<'_>) {
+        self.driven += 1;
+        if self.fault == Fault::Late && self.driven == 3 {
+            let word = CompletionWord::new(self.first, TransferStatus::IDLE);
+            self.memory.store_u64(self.word, word.raw()).unwrap();
+        }
+    }
 }
 
 const HALF: usize = 400 << 10;
@@ -181,4 +204,19 @@ fn a_scope_ends_without_its_engine() {
     assert_eq!(ended, Err(ScopeError::Unanswered));
     drop(channel);
     assert_eq!(destination, [2; 100]);
+}
+
+/// The engine is done between a future's first look and the moment from which it would be woken. Its doorbell looks once,
+/// and its poll twice: so the second one must find it, as nobody will wake it.
+#[test]
+fn a_future_looks_again_after_it_listens() {
+    let channel = open(Fault::Late);
+    let mut copy = channel
+        .copy(channel.buffer(8).unwrap(), channel.buffer(8).unwrap())
+        .unwrap();
+    let polled = Pin::new(&mut copy).poll(&mut Context::from_waker(Waker::noop()));
+    let Poll::Ready(done) = polled else {
+        panic!("it would sleep for ever");
+    };
+    assert_eq!(done.outcome, Outcome::Completed);
 }

@@ -321,6 +321,11 @@ fn dropping_an_operation_frees_its_buffers(engine: impl Engine) {
         assert!(has_room_for_two(&channel, len));
     }
     assert_eq!(channel.pending(), 0);
+    channel.suspend().unwrap();
+    let (source, destination) = pair(&channel, len, 1);
+    drop(channel.copy(source, destination).unwrap());
+    assert_eq!(channel.pending(), 0, "it was cancelled");
+    assert!(has_room_for_two(&channel, len));
 }
 
 fn forgetting_an_operation_leaks_buffers_only(engine: impl Engine) {
