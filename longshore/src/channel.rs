@@ -84,7 +84,10 @@ impl<E: Engine> DmaChannel<E> {
             started.limits,
             ring_options,
             bell.clone(),
-            started.allocate,
+            |level, parameters, interface| {
+                bell.set_word(parameters.completion);
+                (started.allocate)(level, parameters, interface)
+            },
         )
         .map_err(OpenError::Ring)?;
         bell.set_cpu(ring.cpu());
@@ -304,7 +307,7 @@ impl<E: Engine> DmaChannel<E> {
         if self.bell.has_fd() {
             let more = state.has_tagged() || state.is_busy();
             let expecting = state.ring.is_engine_busy() || state.ring.next_deadline().is_some();
-            self.bell.looked(more, expecting);
+            self.bell.looked(more, expecting, state.ring.last_done());
         }
     }
 

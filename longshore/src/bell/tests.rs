@@ -180,12 +180,12 @@ fn lost_events(doorbell: &[Knock]) -> usize {
         bell.fd().unwrap();
         interleave(doorbell, false, &[], &mut |order| {
             bell.lower();
-            bell.looked(false, false);
+            bell.looked(false, false, BusAddress::NULL);
             for step in order {
                 match step {
                     Knock::Expect => bell.expect(),
                     Knock::Give => {}
-                    Knock::Return => bell.looked(false, true),
+                    Knock::Return => bell.looked(false, true, BusAddress::NULL),
                     Knock::Ring => bell.ring(),
                 }
             }
