@@ -70,6 +70,7 @@ or `s` and the seed of a random walk in hexadecimal (s1f is seed 31); all other 
 Examples:
   longshore check                                    everything that is built in
   longshore check cpu-1.x                            one target
+  longshore check cpu                                every target whose name begins with cpu-
   longshore check --seeds 10000                      look longer
   longshore check --json report.json                 for programs; - prints it instead of the text
   longshore check --replay 1:cpu-1.x/abort:straight@17
@@ -78,7 +79,7 @@ Examples:
 Exit codes: 0 clean, 1 a violation or a broken implementation that was not caught, 2 wrong usage or input."
 )]
 pub(crate) struct Check {
-    /// Names of targets; all that are built in if there are none
+    /// Names of targets, or what stands before a dash in several names; all that are built in if there are none
     #[arg(value_name = "TARGET")]
     pub(crate) targets: Vec<String>,
 

@@ -6,17 +6,18 @@ use longshore_drydock::broken::{Exhibit, gallery};
 use longshore_drydock::reference::CancelStyle;
 use longshore_drydock::suites::client::check_client;
 use longshore_drydock::suites::miniport::check_miniport;
-use longshore_drydock::{Bay, Check, Target, check_controller, check_provider};
+use longshore_drydock::suites::provider::Subject;
+use longshore_drydock::{Bay, Check, Machine, Target, check_controller, check_provider};
 use longshore_engines::cpu::{Config, CpuEngine};
-use longshore_netdma::{Provider, Version};
+use longshore_netdma::Version;
 use std::sync::Arc;
 
 /// Every implementation of this project that can be checked. A new one is one line.
 pub(crate) fn built_in() -> Vec<Target> {
     use CancelStyle::{AlwaysTrue, Honest, LatchedReportsCancelled, LatchedReportsCompletion};
     [
-        check_provider(|bay| cpu(bay, Version::V1_1)).named("cpu-1.x"),
-        check_provider(|bay| cpu(bay, Version::V2_1)).named("cpu-2.x"),
+        check_provider(|bay| subject(bay, Version::V1_1)).named("cpu-1.x"),
+        check_provider(|bay| subject(bay, Version::V2_1)).named("cpu-2.x"),
         check_client(|bay| cpu(bay, Version::V1_1)).named("netdma-client-1.x"),
         check_client(|bay| cpu(bay, Version::V2_1)).named("netdma-client-2.x"),
         check_controller(|bay| reference_rig(bay, true, Honest)).named("wdm"),
@@ -33,7 +34,7 @@ pub(crate) fn built_in() -> Vec<Target> {
 }
 
 /// The CPU engine, which copies in small pieces here, so that there is something between two of them.
-fn cpu(bay: &Bay<'_>, version: Version) -> Arc<dyn Provider> {
+fn cpu(bay: &Bay<'_>, version: Version) -> Arc<CpuEngine<Machine>> {
     let cpu = bay.machine().engine_cpu();
     let config = Config {
         version,
@@ -43,6 +44,18 @@ fn cpu(bay: &Bay<'_>, version: Version) -> Arc<dyn Provider> {
         ..Config::default()
     };
     Arc::new(CpuEngine::open(bay.passive(), bay.machine(), config))
+}
+
+/// The CPU engine, with everything that can be done to it.
+fn subject(bay: &Bay<'_>, version: Version) -> Subject {
+    let engine = cpu(bay, version);
+    let power = Arc::clone(&engine);
+    Subject::new(engine)
+        .with_power(move |level| {
+            // An engine that does not answer is found by what it does afterwards.
+            let _ = power.lose_power(level);
+        })
+        .tolerant()
 }
 
 /// Every name that can be checked: what is built in, and what is broken on purpose.
@@ -66,10 +79,26 @@ pub(crate) fn find(name: &str) -> Result<Target, Failure> {
         .find(|target| target.name == name)
         .ok_or_else(|| {
             Failure::new(format!(
-                "there is no target {name:?}; the targets are {}",
+                "there is no target {name:?}; what stands before a dash names all that begin so; the targets are {}",
                 names()
             ))
         })
+}
+
+/// Everything built in whose name goes on with a dash behind this one: `cpu` stands for `cpu-1.x` and `cpu-2.x`. A
+/// name that is itself a target's stands for that one alone.
+fn group(name: &str) -> Vec<Target> {
+    let all = built_in();
+    if all.iter().any(|target| target.name == name) {
+        return Vec::new();
+    }
+    let belongs = |target: &Target| {
+        target
+            .name
+            .strip_prefix(name)
+            .is_some_and(|rest| rest.starts_with('-'))
+    };
+    all.into_iter().filter(belongs).collect()
 }
 
 /// The targets with these names, or everything that is built in if there are none.
@@ -79,9 +108,16 @@ pub(crate) fn select(names: &[String]) -> Result<Vec<Target>, Failure> {
     }
     let mut selected: Vec<Target> = Vec::new();
     for name in names {
-        let target = find(name)?;
-        if selected.iter().all(|known| known.name != target.name) {
-            selected.push(target);
+        let group = group(name);
+        let found = if group.is_empty() {
+            vec![find(name)?]
+        } else {
+            group
+        };
+        for target in found {
+            if selected.iter().all(|known| known.name != target.name) {
+                selected.push(target);
+            }
         }
     }
     Ok(selected)

@@ -17,7 +17,7 @@ fn main() {
         Arc::new(CpuEngine::open(bay.passive(), bay.machine(), config))
     })
     .into_target();
-    target.scenarios.retain(|scenario| scenario.name == "chain");
+    target.scenarios.retain(|scenario| &*scenario.name == "chain");
     let effort = Effort {
         seeds: 200_000,
         at_every_point: false,

@@ -17,6 +17,8 @@ pub type Body = Arc<dyn Fn(&Machine, &mut Passive) + Send + Sync>;
 pub struct Faults {
     /// The bus fails at each byte that a device moves.
     pub bus_errors: bool,
+    /// And each of them on a random walk too, so that it meets calls at other moments.
+    pub bus_walks: bool,
     /// The engine stands still, at each point, for a while and for ever.
     pub stalls: bool,
     /// Interrupt handlers run at each point although nothing has happened.
@@ -27,20 +29,26 @@ pub struct Faults {
 #[derive(Clone)]
 pub struct Scenario {
     /// Its name in reports and replay codes.
-    pub name: &'static str,
+    pub name: Arc<str>,
     /// Its code.
     pub body: Body,
     /// The faults it can judge.
     pub faults: Faults,
+    /// The most random walks it gets. One of many that are alike needs fewer than one that stands alone.
+    pub most_seeds: u64,
 }
 
 impl Scenario {
     /// A scenario without faults.
-    pub fn new(name: &'static str, body: impl Fn(&Machine, &mut Passive) + Send + Sync + 'static) -> Self {
+    pub fn new(
+        name: impl Into<Arc<str>>,
+        body: impl Fn(&Machine, &mut Passive) + Send + Sync + 'static,
+    ) -> Self {
         Self {
-            name,
+            name: name.into(),
             body: Arc::new(body),
             faults: Faults::default(),
+            most_seeds: u64::MAX,
         }
     }
 
@@ -48,6 +56,13 @@ impl Scenario {
     #[must_use]
     pub fn with_faults(mut self, faults: Faults) -> Self {
         self.faults = faults;
+        self
+    }
+
+    /// The same, with no more random walks than this.
+    #[must_use]
+    pub fn with_at_most(mut self, seeds: u64) -> Self {
+        self.most_seeds = seeds;
         self
     }
 
@@ -63,7 +78,7 @@ impl Scenario {
 /// How thoroughly to look.
 #[derive(Clone, Copy, Debug)]
 pub struct Effort {
-    /// Random walks per scenario.
+    /// Random walks per scenario, where the scenario does not set a limit of its own.
     pub seeds: u64,
     /// Whether strikes and faults are tried at every point.
     pub at_every_point: bool,
@@ -120,7 +135,7 @@ impl Target {
             summary
         };
         let (points, bytes) = go(Plan::straight());
-        for seed in 0..effort.seeds {
+        for seed in 0..effort.seeds.min(scenario.most_seeds) {
             go(Plan::seed(seed));
         }
         if effort.at_every_point {
@@ -138,7 +153,7 @@ impl Target {
         let scenario = self
             .scenarios
             .iter()
-            .find(|scenario| scenario.name == code.scenario)?;
+            .find(|scenario| *scenario.name == *code.scenario)?;
         let mut report = Report::new(&self.name, self.suite);
         let shown = scenario.run(&code.plan, Pairs::default());
         let again = scenario.run(&code.plan, Pairs::default());
@@ -153,7 +168,7 @@ impl Target {
             let plan = plan.clone();
             let code = ReplayCode {
                 target: self.name.clone(),
-                scenario: scenario.name.to_owned(),
+                scenario: scenario.name.to_string(),
                 plan,
             };
             report.add(Violation::new(finding, &run.trace, &code));
@@ -173,6 +188,9 @@ fn every_point(points: u32) -> impl Iterator<Item = Plan> {
 }
 
 fn every_fault(faults: Faults, points: u32, bytes: u64) -> impl Iterator<Item = Plan> {
+    // As with a strike, a walk shows what comes on top of the fault.
+    let walks = (0..if faults.bus_walks { bytes } else { 0 })
+        .map(|byte| Plan::seed(byte).with_fault(Fault::BusError(byte)));
     let bus = (0..if faults.bus_errors { bytes } else { 0 }).map(Fault::BusError);
     let stalls = (0..if faults.stalls { points } else { 0 }).flat_map(|at| {
         // A moment; longer than anybody has patience for; for ever.
@@ -182,4 +200,5 @@ fn every_fault(faults: Faults, points: u32, bytes: u64) -> impl Iterator<Item = 
     bus.chain(stalls)
         .chain(early)
         .map(|fault| Plan::straight().with_fault(fault))
+        .chain(walks)
 }

@@ -7,7 +7,8 @@
 //! * [`replay`]: the short code under which a run can be seen again;
 //! * [`explore`]: which plans a scenario is run under;
 //! * [`suites`]: what a provider or a controller must do, as scenarios with oracles;
-//! * [`report`]: what was found.
+//! * [`report`]: what was found;
+//! * [`coverage`]: which pairs of a table were seen.
 //!
 //! Checking a NetDMA provider of your own, in your own test:
 //!
@@ -26,6 +27,7 @@
 //! ```
 
 pub mod broken;
+pub mod coverage;
 pub mod explore;
 mod ledger;
 pub mod machine;

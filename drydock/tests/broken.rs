@@ -4,17 +4,20 @@ use longshore_drydock::broken::provider::Flaw;
 use longshore_drydock::broken::{gallery, sketch};
 use longshore_drydock::replay::ReplayCode;
 use longshore_drydock::{Effort, rules};
+use longshore_netdma::Version;
 
 /// What the gallery breaks is the flaw and nothing else.
 #[test]
 fn the_sketch_without_a_flaw_is_clean() {
-    sketch(Flaw::None).seeds(300).at_every_point().assert();
+    for version in [Version::V1_0, Version::V2_0] {
+        sketch(version, Flaw::None).seeds(300).at_every_point().assert();
+    }
 }
 
 /// A user's own check replays its own codes.
 #[test]
 fn a_check_replays_what_it_found() {
-    let check = sketch(Flaw::WordBeforeData).named("mine").seeds(5);
+    let check = sketch(Version::V1_0, Flaw::WordBeforeData).named("mine").seeds(5);
     let report = check.run();
     let code = &report.violations[0].replay;
     let (again, steps) = check.replay(code).unwrap();

@@ -2,15 +2,7 @@
 //!
 //! [`step`] answers every pair of state and input. A provider decides nothing about a channel's state elsewhere.
 //!
-//! | | Start | Append | Suspend | Resume | Abort | Reset | Free |
-//! |---|---|---|---|---|---|---|---|
-//! | Fresh | load → Armed | refuse | refuse | refuse | halt → Aborted | done | release |
-//! | Armed, Active | load → Armed | extend | suspend → Suspended | refuse | halt → Aborted | halt → Fresh | cut and release |
-//! | Idle | load → Armed | extend → Active | suspend → Suspended | refuse | halt → Aborted | halt → Fresh | release |
-//! | Suspended | load → Armed | defer | repeat | reload → Active | halt → Aborted | halt → Fresh | release if drained |
-//! | Aborted | load → Armed | refuse | refuse | refuse | done | done → Fresh | release |
-//! | Error, ContextLost | load → Armed | refuse | refuse | refuse | done → Aborted | done → Fresh | release |
-//! | Free | refuse | refuse | refuse | refuse | refuse | refuse | refuse |
+//! The table as text is in `docs/tables.md`, written from [`step`] itself.
 //!
 //! A call is put to the table when it takes effect: a suspend, for instance, when the current descriptor is done.
 
@@ -196,6 +188,26 @@ pub const fn step(state: State, input: Input) -> (State, Action) {
     }
 }
 
+/// Why an input cannot come in a state, in any engine, or `None` if it can. The table answers these pairs too.
+pub const fn cannot_happen(state: State, input: Input) -> Option<&'static str> {
+    use Input::{ChainEnd, DescriptorDone, Error, PowerLost, RanDry};
+    use State::{Aborted, Active, Armed, ContextLost, Free, Fresh, Idle, Suspended};
+    match (state, input) {
+        (Free, PowerLost) => Some("a channel that was given back has no place to lose"),
+        (Armed, RanDry) => {
+            Some("the first descriptor of a chain is given with the start, and never looked for")
+        }
+        (Armed | Active, DescriptorDone | ChainEnd) | (Active, RanDry) => None,
+        (Idle, DescriptorDone | ChainEnd | RanDry) => Some("an engine that has run out does nothing"),
+        (Suspended, DescriptorDone | ChainEnd | RanDry) => Some("an engine that is held does nothing"),
+        (_, DescriptorDone | ChainEnd | RanDry) => Some("an engine that has stopped does nothing"),
+        (Fresh | Aborted | State::Error | ContextLost | Free, Error) => {
+            Some("an engine that has stopped meets no error")
+        }
+        _ => None,
+    }
+}
+
 const fn start(state: State) -> (State, Action) {
     match state {
         State::Free => (State::Free, Action::Refuse),
@@ -362,6 +374,26 @@ mod tests {
                 }
             }
         }
+    }
+
+    /// What cannot happen changes nothing where it is an event of the engine.
+    #[test]
+    fn what_cannot_happen_is_ignored() {
+        let mut impossible = 0;
+        for state in State::ALL {
+            for input in Input::ALL {
+                if cannot_happen(state, input).is_some() {
+                    impossible += 1;
+                    let (after, action) = step(state, input);
+                    let dry = (State::Armed, Input::RanDry) == (state, input);
+                    assert!(
+                        dry || (after, action) == (state, Action::Ignore),
+                        "{state:?} {input:?}"
+                    );
+                }
+            }
+        }
+        assert_eq!(impossible, 28);
     }
 
     /// Every pair has an answer, a refusal changes nothing, and nothing leaves the end.

@@ -31,6 +31,9 @@ use std::path::Path;
 /// nothing new.
 const GALLERY_SEEDS: u64 = 100;
 
+/// How many scenarios of a target are listed. A suite may have hundreds.
+const SHOWN_SCENARIOS: usize = 40;
+
 /// Checks what was asked for.
 pub(crate) fn run(wanted: &Check, console: &mut Console) -> Result<Verdict, Failure> {
     if let Some(code) = &wanted.replay {
@@ -220,13 +223,18 @@ fn known(text: &str) -> Result<String, Failure> {
         .parse()
         .map_err(|bad| Failure::new(format!("{text:?} is no replay code: {bad}")))?;
     let target = targets::find(&code.target)?;
-    let scenarios: Vec<_> = target.scenarios.iter().map(|scenario| scenario.name).collect();
+    let scenarios: Vec<&str> = target.scenarios.iter().map(|scenario| &*scenario.name).collect();
     if !scenarios.contains(&code.scenario.as_str()) {
+        let shown = &scenarios[..scenarios.len().min(SHOWN_SCENARIOS)];
+        let more = match scenarios.len() - shown.len() {
+            0 => String::new(),
+            more => format!(" and {more} more"),
+        };
         return Err(Failure::new(format!(
-            "{} has no scenario {:?}; its scenarios are {}",
+            "{} has no scenario {:?}; its scenarios are {}{more}",
             target.name,
             code.scenario,
-            scenarios.join(", ")
+            shown.join(", ")
         )));
     }
     Ok(code.to_string())

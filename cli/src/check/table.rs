@@ -2,6 +2,11 @@
 
 use super::json::{BrokenReport, Document, PageReport, TargetReport};
 use crate::console::{Console, Failure};
+use longshore_drydock::coverage::Coverage;
+use longshore_netdma::state::TABLE;
+
+/// The suite whose targets are held against the table.
+const PROVIDER: &str = "provider";
 
 /// The finding that is shown in full if there is a choice: its page is the one about aborting.
 const SHOWN: &str = "SEED-004-6";
@@ -23,6 +28,7 @@ pub(super) fn print(document: &Document, console: &mut Console) -> Result<(), Fa
         "distinct (state, event) pairs: {}",
         document.totals.pairs
     ))?;
+    coverage(&document.targets, console)?;
     gallery(&document.broken, console)?;
     // The last line speaks of the targets only, and would read as clean.
     let failures = document.failures();
@@ -102,6 +108,17 @@ pub(super) fn findings(target: &TargetReport, console: &mut Console) -> Result<(
         ))?;
     }
     Ok(())
+}
+
+/// What of the NetDMA channel's table the providers have shown.
+fn coverage(targets: &[TargetReport], console: &mut Console) -> Result<(), Failure> {
+    let providers = targets.iter().filter(|target| target.suite == PROVIDER);
+    let mut seen = providers.flat_map(|target| &target.seen).peekable();
+    if seen.peek().is_none() {
+        return Ok(());
+    }
+    let coverage = Coverage::of(seen.map(|[table, state, event]| (&**table, &**state, &**event)));
+    console.line(format_args!("{TABLE}: {coverage}"))
 }
 
 /// What is broken on purpose, and one finding of it.

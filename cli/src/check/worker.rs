@@ -145,13 +145,13 @@ fn announce(target: Target, logbook: &Arc<Logbook>) -> Target {
     let accident = Accident::rehearsed_for(&target.name);
     let scenarios = target.scenarios.into_iter().map(|scenario| {
         let body = scenario.body;
-        let (name, owner, logbook) = (scenario.name, target.name.clone(), Arc::clone(logbook));
+        let (name, owner, logbook) = (scenario.name.clone(), target.name.clone(), Arc::clone(logbook));
         let runs = AtomicU64::new(0);
-        let announced = Scenario::new(name, move |machine, passive| {
+        let announced = Scenario::new(scenario.name, move |machine, passive| {
             let run = runs.fetch_add(1, Ordering::Relaxed);
             logbook.write(&ReplayCode {
                 target: owner.clone(),
-                scenario: name.to_owned(),
+                scenario: name.to_string(),
                 plan: machine.plan(),
             });
             if run == ACCIDENT {
@@ -159,7 +159,9 @@ fn announce(target: Target, logbook: &Arc<Logbook>) -> Target {
             }
             body(machine, passive);
         });
-        announced.with_faults(scenario.faults)
+        announced
+            .with_faults(scenario.faults)
+            .with_at_most(scenario.most_seeds)
     });
     Target {
         scenarios: scenarios.collect(),

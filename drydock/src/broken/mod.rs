@@ -9,7 +9,8 @@ pub mod stack;
 use crate::explore::Target;
 use crate::reference::CancelStyle;
 use crate::suites::controller::{RealStack, Rig, check_stack};
-use crate::suites::provider::check_provider;
+use crate::suites::provider::check_up_to;
+use longshore_netdma::Version;
 use provider::{Flaw, Sketch};
 use stack::{EagerStack, LyingController, reference_rig};
 use std::sync::Arc;
@@ -24,78 +25,164 @@ pub struct Exhibit {
     pub rule: &'static str,
 }
 
+/// What is wrong with a provider, under which name and rule.
+type Case = (Version, Flaw, &'static str, &'static str, &'static str);
+
+/// The broken providers.
+const PROVIDERS: [Case; 21] = [
+    (
+        Version::V1_0,
+        Flaw::WordBeforeData,
+        "word-before-data",
+        "the completion word is written before the data",
+        "SEED-003-2",
+    ),
+    (
+        Version::V1_0,
+        Flaw::InterruptBeforeWord,
+        "interrupt-before-word",
+        "the interrupt comes before the word",
+        "SEED-003-12",
+    ),
+    (
+        Version::V1_0,
+        Flaw::AppendJumps,
+        "executed-twice",
+        "append jumps where the engine has already gone",
+        "RACE-1",
+    ),
+    (
+        Version::V2_0,
+        Flaw::AppendIsLost,
+        "append-is-lost",
+        "append is accepted, but an engine at the end of its chain does not hear of it",
+        "RACE-2",
+    ),
+    (
+        Version::V1_0,
+        Flaw::AppendLooksFirst,
+        "refused-append-reads",
+        "append reads the descriptor before it looks whether it may",
+        "NETDMA-076",
+    ),
+    (
+        Version::V1_0,
+        Flaw::AppendAfterAbort,
+        "append-after-abort",
+        "append is accepted after an abort",
+        "SEED-004-9",
+    ),
+    (
+        Version::V1_0,
+        Flaw::AbortFinishes,
+        "abort-finishes",
+        "abort finishes the current descriptor",
+        "SEED-004-6",
+    ),
+    (
+        Version::V1_0,
+        Flaw::NoHaltedWord,
+        "no-halted-word",
+        "abort does not write Halted",
+        "SEED-004-7",
+    ),
+    (
+        Version::V1_0,
+        Flaw::AbortDoesNotWait,
+        "abort-does-not-wait",
+        "abort returns while the engine runs",
+        "SEED-004-5",
+    ),
+    (
+        Version::V1_0,
+        Flaw::AbortInterrupts,
+        "abort-interrupts",
+        "abort raises an interrupt",
+        "AMB-07",
+    ),
+    (
+        Version::V1_0,
+        Flaw::WritesPastTheEnd,
+        "writes-past-the-end",
+        "each copy is a piece too long",
+        "PAIN-15",
+    ),
+    (
+        Version::V2_0,
+        Flaw::WritesPastThePage,
+        "writes-past-the-page",
+        "what stands before a page break is a byte too long",
+        "NETDMA-066",
+    ),
+    (
+        Version::V1_0,
+        Flaw::HaltedNamesTheBad,
+        "halted-names-the-bad",
+        "after an error the word names the descriptor that failed",
+        "AMB-05",
+    ),
+    (
+        Version::V1_0,
+        Flaw::SuspendCuts,
+        "suspend-cuts",
+        "suspend cuts the current descriptor",
+        "NETDMA-090",
+    ),
+    (
+        Version::V1_0,
+        Flaw::ResumeKeepsWhatItRead,
+        "resume-keeps-what-it-read",
+        "resume goes on with a link that was read before the suspend",
+        "NETDMA-091",
+    ),
+    (
+        Version::V1_0,
+        Flaw::StartKeepsTheLast,
+        "start-keeps-the-last",
+        "start does not forget the old chain's last descriptor",
+        "AMB-04",
+    ),
+    (
+        Version::V1_0,
+        Flaw::NullIsSilent,
+        "null-is-silent",
+        "NULL transfers are not reported",
+        "NETDMA-085",
+    ),
+    (
+        Version::V2_0,
+        Flaw::ContextInterrupts,
+        "context-interrupts",
+        "a context change's bit 0 is taken for the interrupt flag",
+        "AMB-17",
+    ),
+    (
+        Version::V1_0,
+        Flaw::TellsNobody,
+        "tells-nobody",
+        "NetDmaIsr is never called",
+        "SEED-003-14",
+    ),
+    (
+        Version::V1_0,
+        Flaw::NamesTheFirst,
+        "names-the-first",
+        "the deferred call always names the first descriptor",
+        "SEED-003-14",
+    ),
+    (
+        Version::V1_0,
+        Flaw::ReportsOnItsOwnCpu,
+        "reports-on-its-own-cpu",
+        "the deferred call runs on another CPU than NetDmaIsr said",
+        "NETDMA-100",
+    ),
+];
+
 /// Every broken implementation.
 pub fn gallery() -> Vec<Exhibit> {
-    let providers = [
-        (
-            Flaw::WordBeforeData,
-            "word-before-data",
-            "the completion word is written before the data",
-            "SEED-003-2",
-        ),
-        (
-            Flaw::InterruptBeforeWord,
-            "interrupt-before-word",
-            "the interrupt comes before the word",
-            "SEED-003-12",
-        ),
-        (
-            Flaw::AppendJumps,
-            "executed-twice",
-            "append jumps where the engine has already gone",
-            "RACE-1",
-        ),
-        (
-            Flaw::AbortFinishes,
-            "abort-finishes",
-            "abort finishes the current descriptor",
-            "SEED-004-6",
-        ),
-        (
-            Flaw::NoHaltedWord,
-            "no-halted-word",
-            "abort does not write Halted",
-            "SEED-004-7",
-        ),
-        (
-            Flaw::AppendAfterAbort,
-            "append-after-abort",
-            "append is accepted after an abort",
-            "SEED-004-9",
-        ),
-        (
-            Flaw::WritesPastTheEnd,
-            "writes-past-the-end",
-            "each copy is a piece too long",
-            "PAIN-15",
-        ),
-        (
-            Flaw::AbortDoesNotWait,
-            "abort-does-not-wait",
-            "abort returns while the engine runs",
-            "SEED-004-5",
-        ),
-        (
-            Flaw::TellsNobody,
-            "tells-nobody",
-            "NetDmaIsr is never called",
-            "SEED-003-14",
-        ),
-        (
-            Flaw::NamesTheFirst,
-            "names-the-first",
-            "the deferred call always names the first descriptor",
-            "SEED-003-14",
-        ),
-        (
-            Flaw::ReportsOnItsOwnCpu,
-            "reports-on-its-own-cpu",
-            "the deferred call runs on another CPU than NetDmaIsr said",
-            "NETDMA-100",
-        ),
-    ];
-    let exhibit = |(flaw, name, words, rule)| Exhibit {
-        target: sketch(flaw).named(name).into_target(),
+    let exhibit = |(version, flaw, name, words, rule)| Exhibit {
+        target: sketch(version, flaw).named(name).into_target(),
         flaw: words,
         rule,
     };
@@ -127,10 +214,13 @@ pub fn gallery() -> Vec<Exhibit> {
             rule: "PAIN-08",
         },
     ];
-    providers.into_iter().map(exhibit).chain(stacks).collect()
+    PROVIDERS.into_iter().map(exhibit).chain(stacks).collect()
 }
 
+/// What is wrong shows in short chains.
+const LONGEST: usize = 2;
+
 /// The check of the gallery's provider with this flaw.
-pub fn sketch(flaw: Flaw) -> crate::suites::Check {
-    check_provider(move |bay| Sketch::build(bay, flaw))
+pub fn sketch(version: Version, flaw: Flaw) -> crate::suites::Check {
+    check_up_to(LONGEST, move |bay| Sketch::build(bay, version, flaw))
 }

@@ -82,8 +82,8 @@ pub struct Finding {
 
 /// An observer that knows what a suite expects.
 ///
-/// It sees each write of memory, each change of an interrupt line and each bus error, with the memory as it is then,
-/// and says what is wrong. It must not call the machine.
+/// It sees each write of memory, each read by a device, each change of an interrupt line and each bus error, with the
+/// memory as it is then, and says what is wrong. It must not call the machine.
 pub trait Oracle: Send {
     /// Such a step happened.
     fn observe(&mut self, step: &Step, memory: &dyn Bytes) -> Option<Breach>;
@@ -243,6 +243,11 @@ impl Machine {
     /// still write, and whoever serves it, must stay. Memory that is still allocated then is no finding.
     pub fn keep(&self, what: impl Send + 'static) {
         self.state().kept.push(Box::new(what));
+    }
+
+    /// The bytes of a range, whoever owns them, as an oracle would see them now. Nothing if it is not all there.
+    pub fn look(&self, range: BusRange) -> Vec<u8> {
+        self.state().arena.at(range).unwrap_or_default().to_vec()
     }
 
     /// Ranges that are allocated now.

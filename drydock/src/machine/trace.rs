@@ -68,11 +68,17 @@ pub enum What {
 }
 
 impl What {
-    /// Whether oracles are shown the step: those in which memory or a line changed.
+    /// Whether oracles are shown the step: those in which memory or a line changed, or a device read.
     pub(crate) fn is_for_oracles(&self) -> bool {
         matches!(
             self,
-            Self::Wrote(..) | Self::Stored(..) | Self::BusError(..) | Self::Raised(_) | Self::Lowered(_)
+            Self::Wrote(..)
+                | Self::Stored(..)
+                | Self::Read(View::Device, _)
+                | Self::Loaded(View::Device, ..)
+                | Self::BusError(..)
+                | Self::Raised(_)
+                | Self::Lowered(_)
         )
     }
 }

@@ -1,29 +1,29 @@
-//! NetDMA's side of one channel, as small as a suite needs it: descriptors, a completion word, buffers, and an
-//! interface that notes what it is told.
+//! NetDMA's side of one channel, as small as a suite needs it: the channel and its calls.
 
-use super::watch::{Expect, SharedWatch, Stop};
+use super::Subject;
+use super::expect::Expect;
+use super::interface::Interface;
+use super::slots::{Slots, pattern};
+use super::watch::{SharedWatch, Stop};
 use crate::machine::{Machine, Memory, Schedule, Signal};
 use crate::suites::Bay;
 use longshore_core::event::{Event, Owner};
 use longshore_core::machine::{Cpu, Machine as _, Signal as _, Waited};
-use longshore_core::{AtMostDispatch, Device, Dispatch, NtStatus, Passive, Rule};
-use longshore_hardware::netdma::{
-    CompletionWord, ControlFlags, DESCRIPTOR_ALIGNMENT, DESCRIPTOR_SIZE, Descriptor, TransferStatus, offset,
-};
+use longshore_core::{AtMostDispatch, Dispatch, Irql, NtStatus, Passive, Rule};
+use longshore_hardware::netdma::{CompletionWord, ControlFlags, Descriptor, TransferStatus, offset};
 use longshore_hardware::{BusAddress, BusRange, DmaMemory, Lease};
-use longshore_netdma::{ChannelInterface, ChannelParameters, Characteristics, Provider, ProviderChannel};
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use longshore_netdma::provider::{AppendError, StartError, Unsuccessful};
+use longshore_netdma::{ChannelParameters, Characteristics, Handlers, ProviderChannel};
+use std::ops::Range;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-/// Bytes that each descriptor moves.
-pub(super) const SIZE: u32 = 64;
-
-/// Descriptors in a berth.
-pub(super) const SLOTS: usize = 8;
-
 /// Longer than any healthy channel takes.
 pub(super) const LONG: Duration = Duration::from_millis(50);
+
+/// Looks in a row before a wait lets time pass in leaps.
+const LOOKS: u32 = 200;
 
 const OWNED: Rule = Rule("NETDMA-079");
 
@@ -36,89 +36,26 @@ pub(super) enum Look {
     Poll,
     /// It polls, and stops looking when the engine has halted.
     PollUntilHalted,
-    /// It polls, and stops looking when the intruder has begun to act.
-    PollUntilClaimed,
 }
 
-/// What the provider told NetDMA.
-pub(super) struct Interface {
-    machine: Machine,
-    pub(super) watch: SharedWatch,
-    /// Never signalled: a poll that lasts waits for it, so that time passes in leaps.
-    pause: Signal,
-    /// Signalled at every deferred call.
-    pub(super) told: Signal,
-    /// What NetDmaIsr and NetDmaInterruptDpc were told, in order.
-    isr: Mutex<Vec<BusAddress>>,
-    dpc: Mutex<Vec<BusAddress>>,
-    pub(super) errors: AtomicU32,
-    freed: AtomicBool,
+/// What a channel is allocated with.
+#[derive(Clone, Copy)]
+pub(super) struct Terms {
+    /// Whether it gets a completion address.
+    pub(super) completion: bool,
+    /// The CPUs that its deferred call may run on.
+    pub(super) cpus: u32,
+    pub(super) priority: u32,
 }
 
-impl Interface {
-    /// `last` must be a descriptor whose data is complete.
-    fn check_last(&self, call: &str, last: BusAddress) {
-        let complete = {
-            let watch = self.watch.lock();
-            watch.error || watch.restarted || watch.is_complete(last)
-        };
-        // Address zero is what is left to say when an interrupt comes before anything is complete.
-        if !complete && !last.is_null() {
-            let what = format!("{call} was told {last}, which is no completed descriptor");
-            self.machine.find(Rule("SEED-003-14"), what);
-        }
-        if self.freed.load(Ordering::Relaxed) {
-            self.machine.find(
-                Rule("RACE-8"),
-                format!("{call} was called after the channel was freed"),
-            );
+impl Default for Terms {
+    fn default() -> Self {
+        Self {
+            completion: true,
+            cpus: 0b10,
+            priority: 0,
         }
     }
-
-    /// Whether both calls have named this descriptor.
-    fn was_told(&self, descriptor: BusAddress) -> bool {
-        let names = |list: &Mutex<Vec<BusAddress>>| {
-            list.lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .contains(&descriptor)
-        };
-        names(&self.isr) && names(&self.dpc)
-    }
-}
-
-/// The CPU that NetDmaIsr asks for.
-const REPORT_CPU: Cpu = Cpu(1);
-
-impl ChannelInterface for Interface {
-    fn isr(&self, _: &Device, last: BusAddress) -> Cpu {
-        self.machine.emit(Event::Callback("NetDmaIsr", last.raw()));
-        self.check_last("NetDmaIsr", last);
-        self.isr.lock().unwrap_or_else(PoisonError::into_inner).push(last);
-        REPORT_CPU
-    }
-
-    fn interrupt_dpc(&self, _: &Dispatch, last: BusAddress) {
-        self.machine
-            .emit(Event::Callback("NetDmaInterruptDpc", last.raw()));
-        self.check_last("NetDmaInterruptDpc", last);
-        let cpu = self.machine.cpu();
-        if cpu != REPORT_CPU {
-            let what = format!("the deferred call runs on {cpu:?}, but NetDmaIsr asked for {REPORT_CPU:?}");
-            self.machine.find(Rule("NETDMA-100"), what);
-        }
-        let error = last.is_null() && self.watch.lock().error;
-        if error {
-            self.errors.fetch_add(1, Ordering::Relaxed);
-        }
-        self.dpc.lock().unwrap_or_else(PoisonError::into_inner).push(last);
-        self.told.set();
-    }
-}
-
-struct Memories {
-    descriptors: Lease<Memory>,
-    word: Lease<Memory>,
-    data: Lease<Memory>,
 }
 
 /// One channel of the provider under test, and everything around it.
@@ -126,15 +63,18 @@ pub(super) struct Berth {
     pub(super) machine: Machine,
     pub(super) characteristics: Characteristics,
     /// Lives as long as its channel.
-    _provider: Arc<dyn Provider>,
+    pub(super) subject: Subject,
     pub(super) channel: Arc<dyn ProviderChannel>,
     pub(super) interface: Arc<Interface>,
     pub(super) watch: SharedWatch,
-    memory: Memory,
-    memories: Mutex<Option<Memories>>,
-    descriptors: BusAddress,
+    pub(super) slots: Slots,
+    pub(super) terms: Terms,
+    pub(super) memory: Memory,
+    /// Given back when the channel is closed.
+    leases: Mutex<Vec<Lease<Memory>>>,
     word: BusAddress,
-    data: BusAddress,
+    /// Never signalled: a poll that lasts waits for it, so that time passes in leaps.
+    pause: Signal,
     straight: bool,
     claimed: AtomicBool,
 }
@@ -144,328 +84,69 @@ impl Berth {
     pub(super) fn open(
         machine: &Machine,
         passive: &Passive,
-        build: &dyn Fn(&Bay<'_>) -> Arc<dyn Provider>,
+        terms: Terms,
+        build: &dyn Fn(&Bay<'_>) -> Subject,
     ) -> Option<Arc<Self>> {
-        let memory = machine.memory();
-        let lease = |len, align| Lease::new(machine.memory(), len, align).ok();
-        let memories = Memories {
-            descriptors: lease(DESCRIPTOR_SIZE * SLOTS as u64, DESCRIPTOR_ALIGNMENT)?,
-            word: lease(64, 64)?,
-            data: lease(3 * u64::from(SIZE) * SLOTS as u64, 64)?,
-        };
-        let word = memories.word.address();
+        let lease = |(len, align)| Lease::new(machine.memory(), len, align).ok();
+        let leases = vec![lease(Slots::DESCRIPTORS)?, lease((64, 64))?, lease(Slots::DATA)?];
+        let word = leases[1].address();
         let watch = SharedWatch::new(word);
-        machine.emit(Event::Handover(memories.word.range(), Owner::Both, OWNED));
+        machine.emit(Event::Handover(leases[1].range(), Owner::Both, OWNED));
         machine.observe(watch.clone());
-        let interface = Arc::new(Interface {
-            machine: machine.clone(),
-            watch: watch.clone(),
-            pause: machine.signal(passive, "a moment"),
-            told: machine.signal(passive, "the provider's deferred call"),
-            isr: Mutex::default(),
-            dpc: Mutex::default(),
-            errors: AtomicU32::new(0),
-            freed: AtomicBool::new(false),
-        });
-        let provider = build(&Bay::new(machine, passive));
-        let parameters = ChannelParameters::new(word, 2);
-        let allocated = provider.allocate_channel(passive.into(), parameters, interface.clone());
-        let channel = match allocated {
-            Ok(allocated) => allocated.channel,
-            Err(error) => {
+        let told = machine.signal(passive, "the provider's deferred call");
+        let interface = Arc::new(Interface::new(machine, watch.clone(), told));
+        let subject = build(&Bay::new(machine, passive));
+        let completion = if terms.completion { word } else { BusAddress::NULL };
+        let parameters = ChannelParameters {
+            priority: terms.priority,
+            ..ChannelParameters::new(completion, terms.cpus)
+        };
+        let allocated = subject
+            .provider
+            .allocate_channel(passive.into(), parameters, interface.clone());
+        let allocated = allocated
+            .map_err(|error| {
                 machine.find(
                     Rule("NETDMA-041"),
                     format!("no channel could be allocated: {error}"),
-                );
-                return None;
-            }
-        };
+                )
+            })
+            .ok()?;
+        let characteristics = subject.provider.characteristics();
+        watch.lock().scratch = !characteristics.version.counted();
+        watch.lock().blind = !terms.completion;
         let berth = Self {
             machine: machine.clone(),
-            characteristics: provider.characteristics(),
-            _provider: provider,
-            channel,
+            characteristics,
+            subject,
+            channel: allocated.channel,
             interface,
             watch,
-            memory,
-            descriptors: memories.descriptors.address(),
+            slots: Slots::new(leases[0].address(), leases[2].address()),
+            terms,
+            memory: machine.memory(),
+            leases: Mutex::new(leases),
             word,
-            data: memories.data.address(),
-            memories: Mutex::new(Some(memories)),
+            pause: machine.signal(passive, "a moment"),
             straight: machine.plan().schedule == Schedule::Straight,
             claimed: AtomicBool::new(false),
         };
-        berth.fill_sources();
+        berth.check_allocation(allocated.cpu);
         Some(Arc::new(berth))
     }
 
-    fn fill_sources(&self) {
-        let bytes: Vec<u8> = (0..SLOTS as u32 * SIZE)
-            .map(|at| (at * 7 + 1).to_le_bytes()[0] | 1)
-            .collect();
-        let _ = self.memory.write(self.data, &bytes);
-    }
-
-    fn slice(base: BusAddress, index: usize, len: u64) -> BusRange {
-        let start = base.checked_add(index as u64 * len).unwrap_or(base);
-        BusRange::new(start, len).unwrap_or(BusRange::EMPTY)
-    }
-
-    pub(super) fn descriptor(&self, slot: usize) -> BusRange {
-        Self::slice(self.descriptors, slot % SLOTS, DESCRIPTOR_SIZE)
-    }
-
-    fn source(&self, slot: usize) -> BusRange {
-        Self::slice(self.data, slot % SLOTS, u64::from(SIZE))
-    }
-
-    /// Behind each destination lie as many bytes that stay with software, so that writing on is seen.
-    fn destination(&self, slot: usize) -> BusRange {
-        Self::slice(self.data, SLOTS + 2 * (slot % SLOTS), u64::from(SIZE))
-    }
-
-    /// Writes the descriptors of `slots`, linked as the provider's version wants it, and hands them over.
-    pub(super) fn prepare(&self, slots: std::ops::Range<usize>, control: impl Fn(usize) -> ControlFlags) {
-        let counted = self.characteristics.version.counted();
-        let last = slots.end - 1;
-        for slot in slots {
-            let (descriptor, source, destination) =
-                (self.descriptor(slot), self.source(slot), self.destination(slot));
-            let mut content = Descriptor::copy(destination.start(), source.start(), SIZE);
-            content.control = control(slot);
-            content.user_context = [slot as u64, !0];
-            if counted || slot < last {
-                content.next = self.descriptor(slot + 1).start();
-            }
-            let _ = self.memory.write(descriptor.start(), &content.emit());
-            self.hand_over(descriptor, Owner::Device);
-            if !counted && let Some(next) = descriptor.slice(offset::NEXT, 8) {
-                // In 1.x the tail's link is written while the engine may read it (RACE-1).
-                self.hand_over(next, Owner::Both);
-            }
-            self.hand_over(source, Owner::Device);
-            self.hand_over(destination, Owner::Device);
-            let expect = Expect::new(descriptor.start(), source, destination, content.control);
-            self.watch.lock().chain.push(expect);
-        }
-    }
-
-    fn hand_over(&self, range: BusRange, owner: Owner) {
-        self.machine.emit(Event::Handover(range, owner, OWNED));
-    }
-
-    /// Calls a handler of the provider, with the call and its result in the trace.
-    fn call<T, E: Copy>(
-        &self,
-        name: &'static str,
-        status: impl FnOnce(E) -> NtStatus,
-        handler: impl FnOnce() -> Result<T, E>,
-    ) -> Result<T, E> {
-        self.machine.emit(Event::Call(name));
-        let result = handler();
-        let status = result
-            .as_ref()
-            .map_or_else(|error| status(*error), |_| NtStatus::SUCCESS);
-        self.machine.emit(Event::Return(name, status));
-        result
-    }
-
-    pub(super) fn start(&self, level: AtMostDispatch<'_>, slots: std::ops::Range<usize>) -> bool {
-        let first = self.descriptor(slots.start).start();
-        let count = u32::try_from(slots.len()).unwrap_or(0);
-        {
-            let mut watch = self.watch.lock();
-            watch.first = watch.chain.len() - slots.len();
-            watch.stop = Stop::No;
-        }
-        self.call(
-            "ProviderStartDma",
-            |e: longshore_netdma::provider::StartError| e.status(),
-            || self.channel.start(level, first, count),
-        )
-        .is_ok()
-    }
-
-    /// Links the tail, where the version wants it, and appends.
-    pub(super) fn append(&self, level: AtMostDispatch<'_>, slots: std::ops::Range<usize>) -> bool {
-        let first = self.descriptor(slots.start).start();
-        let count = u32::try_from(slots.len()).unwrap_or(0);
-        if !self.characteristics.version.counted()
-            && let Some(link) = self.descriptor(slots.start + SLOTS - 1).slice(offset::NEXT, 8)
-        {
-            let _ = self.memory.store_u64(link.start(), first.raw());
-        }
-        self.call(
-            "ProviderAppendDma",
-            |e: longshore_netdma::provider::AppendError| e.status(),
-            || self.channel.append(level, first, count),
-        )
-        .is_ok()
-    }
-
-    /// Aborts, with the oracle watching what the engine still does.
-    pub(super) fn abort(&self, level: AtMostDispatch<'_>) -> bool {
-        if self.straight {
-            // Nothing runs between here and the moment when the provider waits for its engine.
-            self.watch.lock().stop = Stop::Cutting;
-        }
-        let result = self.call(
-            "ProviderAbortDma",
-            |e: longshore_netdma::provider::Unsuccessful| e.status(),
-            || self.channel.abort(level),
-        );
-        self.watch.lock().stop = if result.is_ok() { Stop::Quiet } else { Stop::No };
-        result.is_ok()
-    }
-
-    pub(super) fn suspend(&self, level: AtMostDispatch<'_>) -> Option<BusAddress> {
-        self.call(
-            "ProviderSuspendDma",
-            |e: longshore_netdma::provider::Unsuccessful| e.status(),
-            || self.channel.suspend(level),
-        )
-        .ok()
-    }
-
-    pub(super) fn resume(&self, level: AtMostDispatch<'_>) -> bool {
-        self.call(
-            "ProviderResumeDma",
-            |e: longshore_netdma::provider::Unsuccessful| e.status(),
-            || self.channel.resume(level),
-        )
-        .is_ok()
-    }
-
-    pub(super) fn word(&self) -> CompletionWord {
-        CompletionWord::from_raw(self.memory.load_u64(self.word).unwrap_or(0))
-    }
-
-    /// Whether the caller is the one who does what a scenario does once, driver or intruder.
-    pub(super) fn claim(&self) -> bool {
-        !self.claimed.swap(true, Ordering::Relaxed)
-    }
-
-    /// Waits until the word names `slot` or the time is up.
-    pub(super) fn wait_for(&self, passive: &Passive, slot: usize, look: Look) -> bool {
-        let wanted = self.descriptor(slot).start();
-        let begin = self.machine.now().0;
-        let mut polls = 0;
-        loop {
-            let word = self.word();
-            if word.descriptor() == wanted {
-                return true;
-            }
-            let late = self.machine.now().0 - begin > LONG.as_nanos() as u64;
-            let halted = look == Look::PollUntilHalted && word.status() == TransferStatus::HALTED;
-            let claimed = look == Look::PollUntilClaimed && self.is_claimed();
-            if late || halted || claimed || self.machine.is_over() {
-                return false;
-            }
-            polls += 1;
-            if look != Look::Interrupt && polls < 200 {
-                self.machine.relax();
-            } else if look != Look::Interrupt {
-                let _ = self.interface.pause.wait_for(passive, LONG / 10);
-            } else if self.interface.told.wait_for(passive, LONG) == Waited::Signalled {
-                self.interface.told.clear();
-            } else {
-                return self.word().descriptor() == wanted;
-            }
-        }
-    }
-
-    /// Waits until the provider has told of `slot` in its interrupt handler and in its deferred call.
-    pub(super) fn wait_until_told(&self, passive: &Passive, slot: usize) -> bool {
-        let descriptor = self.descriptor(slot).start();
-        while !self.interface.was_told(descriptor) {
-            if self.interface.told.wait_for(passive, LONG) != Waited::Signalled {
-                return self.interface.was_told(descriptor);
-            }
-            self.interface.told.clear();
-        }
-        true
-    }
-
-    /// Lets time pass that is longer than any stall that ends.
-    pub(super) fn leap(&self, passive: &Passive) {
-        let _ = self.interface.pause.wait_for(passive, LONG);
-    }
-
-    /// Whether driver or intruder has done what the scenario does once.
-    pub(super) fn is_claimed(&self) -> bool {
-        self.claimed.load(Ordering::Relaxed)
-    }
-
-    /// Takes all data and descriptors back, and looks whether each destination is what `complete` says.
-    pub(super) fn take_back(&self) {
-        let ranges: Vec<_> = {
-            let watch = self.watch.lock();
-            watch
-                .chain
-                .iter()
-                .flat_map(|e| [e.source, e.destination])
-                .collect()
-        };
-        ranges
-            .into_iter()
-            .for_each(|range| self.hand_over(range, Owner::Cpu));
-        (0..SLOTS).for_each(|slot| self.hand_over(self.descriptor(slot), Owner::Cpu));
-    }
-
-    fn bytes(&self, range: BusRange) -> Vec<u8> {
-        let mut bytes = vec![0; range.len() as usize];
-        let _ = self.memory.read(range.start(), &mut bytes);
-        bytes
-    }
-
-    /// Checks what memory holds after the engine stopped behind the descriptor that the word names: what came
-    /// before is complete, one descriptor may be torn, the rest is untouched (NETDMA part of abort and errors).
-    pub(super) fn check_memory_after_stop(&self, torn: usize) {
-        let last = self.word().descriptor();
-        let (chain, first) = {
-            let watch = self.watch.lock();
-            (watch.chain.clone(), watch.first)
-        };
-        let done = chain
-            .iter()
-            .rposition(|expect| expect.descriptor == last)
-            .filter(|_| !last.is_null());
-        for (index, expect) in chain.iter().enumerate().skip(first) {
-            let (source, destination) = (self.bytes(expect.source), self.bytes(expect.destination));
-            let behind = index as i64 - done.map_or(first as i64 - 1, |done| done as i64);
-            let descriptor = expect.descriptor;
-            if behind <= 0 && expect.moves() && source != destination {
-                let what = format!("the word says that {descriptor} is done, but its data is not there");
-                self.machine.find(Rule("SEED-003-2"), what);
-            }
-            if behind > torn as i64 && destination.iter().any(|&byte| byte != 0) {
-                let what = format!("{descriptor} lies behind the one that was cut, but its data was moved");
-                self.machine.find(Rule("SEED-004-5"), what);
-            }
-            let mixed = destination
-                .iter()
-                .zip(&source)
-                .all(|(&now, &new)| now == 0 || now == new);
-            if !mixed {
-                let what =
-                    format!("the destination of {descriptor} holds bytes that are neither old nor new");
-                self.machine.find(Rule("NETDMA-092"), what);
-            }
-        }
-        self.check_descriptors_untouched(&chain);
-    }
-
-    /// Nobody but the suite writes a descriptor's own part of it.
-    fn check_descriptors_untouched(&self, chain: &[Expect]) {
-        for expect in chain {
-            let bytes =
-                self.bytes(BusRange::new(expect.descriptor, DESCRIPTOR_SIZE).unwrap_or(BusRange::EMPTY));
-            let Ok(bytes) = bytes.try_into() else { continue };
-            if Descriptor::parse(&bytes).user_context[1] != !0 {
-                let what = format!("the provider wrote the user context of {}", expect.descriptor);
-                self.machine.find(Rule("NETDMA-050"), what);
-            }
-        }
+    fn check_allocation(&self, cpu: Cpu) {
+        let allowed = self.terms.cpus & 1u32.checked_shl(cpu.0).unwrap_or(0) != 0;
+        self.require(allowed, "NETDMA-042", || {
+            format!(
+                "{cpu:?} was chosen, which is not in the mask {:#b}",
+                self.terms.cpus
+            )
+        });
+        self.interface.ask_for(cpu);
+        self.require(self.watch.lock().words == 0, "AMB-22", || {
+            "the completion word was written while the channel was allocated".into()
+        });
     }
 
     /// Says that what was expected did not come true.
@@ -476,23 +157,391 @@ impl Berth {
         holds
     }
 
-    pub(super) fn require_word(&self, slot: usize, status: TransferStatus, rule: &'static str) {
-        let wanted = CompletionWord::new(self.descriptor(slot).start(), status);
-        let word = self.word();
-        self.require(word == wanted, rule, || {
-            format!("the completion word is {word:?}, not {wanted:?}")
+    pub(super) fn counted(&self) -> bool {
+        self.characteristics.version.counted()
+    }
+
+    /// The rule under which what is appended is executed, once.
+    pub(super) fn append_rule(&self) -> &'static str {
+        if self.counted() { "RACE-2" } else { "RACE-1" }
+    }
+
+    fn has(&self, handlers: Handlers) -> bool {
+        self.characteristics.handlers.contains(handlers)
+    }
+
+    pub(super) fn can_suspend(&self) -> bool {
+        self.has(Handlers::SUSPEND_RESUME)
+    }
+
+    pub(super) fn can_abort(&self) -> bool {
+        self.has(Handlers::ABORT)
+    }
+
+    pub(super) fn can_reset(&self) -> bool {
+        self.has(Handlers::RESET)
+    }
+
+    // ---- descriptors ----
+
+    pub(super) fn descriptor(&self, slot: usize) -> BusRange {
+        self.slots.descriptor(slot)
+    }
+
+    /// The completion word.
+    pub(super) fn word_range(&self) -> BusRange {
+        BusRange::new(self.word, 8).unwrap_or(BusRange::EMPTY)
+    }
+
+    /// Memory of the scenario's own, until the channel is closed.
+    pub(super) fn lease(&self, len: u64, align: u64) -> BusAddress {
+        let lease = Lease::new(self.machine.memory(), len, align);
+        let leased = lease.map(|lease| (lease.address(), lease));
+        match leased {
+            Ok((address, lease)) => {
+                self.leases
+                    .lock()
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .push(lease);
+                address
+            }
+            Err(_) => BusAddress::NULL,
+        }
+    }
+
+    /// The descriptors of `slots`, linked as the provider's version wants it.
+    pub(super) fn plain(&self, slots: Range<usize>, control: impl Fn(usize) -> ControlFlags) -> Vec<Expect> {
+        let last = slots.end - 1;
+        let expect = |slot| {
+            let mut content = self.slots.content(slot, self.counted() || slot < last);
+            content.control = control(slot);
+            Expect::new(self.descriptor(slot), content)
+        };
+        slots.map(expect).collect()
+    }
+
+    /// Writes these descriptors and their data, and hands them over as one submission.
+    pub(super) fn submit(&self, chain: Vec<Expect>) {
+        let last = chain.len() - 1;
+        // One may read what another reads or writes, so all are written before any is handed over.
+        chain.iter().for_each(|expect| self.write_sources(expect));
+        for (index, mut expect) in chain.into_iter().enumerate() {
+            self.give(&expect);
+            expect.tail = index == last;
+            self.watch.lock().chain.push(expect);
+        }
+    }
+
+    /// Writes what a descriptor reads.
+    pub(super) fn write_sources(&self, expect: &Expect) {
+        for part in &expect.parts {
+            let _ = self.memory.write(part.from.start(), &pattern(part.from));
+        }
+    }
+
+    /// Writes a descriptor, and hands it over together with its data.
+    pub(super) fn give(&self, expect: &Expect) {
+        self.write_descriptor(expect.descriptor, &expect.content);
+        for part in expect.parts.iter().chain(&expect.kept) {
+            self.hand_over(part.from, Owner::Device);
+            self.hand_over(part.to, Owner::Device);
+        }
+    }
+
+    /// Writes a descriptor and hands it over.
+    pub(super) fn write_descriptor(&self, descriptor: BusRange, content: &Descriptor) {
+        let _ = self.memory.write(descriptor.start(), &content.emit());
+        self.hand_over(descriptor, Owner::Device);
+        if !self.counted()
+            && let Some(next) = descriptor.slice(offset::NEXT, 8)
+        {
+            // In 1.x the tail's link is written while the engine may read it (RACE-1).
+            self.hand_over(next, Owner::Both);
+        }
+    }
+
+    /// Writes the descriptors of `slots`, linked as the provider's version wants it, and hands them over.
+    pub(super) fn prepare(&self, slots: Range<usize>, control: impl Fn(usize) -> ControlFlags) {
+        self.submit(self.plain(slots, control));
+    }
+
+    pub(super) fn hand_over(&self, range: BusRange, owner: Owner) {
+        self.machine.emit(Event::Handover(range, owner, OWNED));
+    }
+
+    // ---- calls ----
+
+    /// Calls a handler of the provider, with the call and its result in the trace. A call that is refused must not
+    /// have made its CPU do an engine's work.
+    fn call<T, E: Copy>(
+        &self,
+        (name, rule): (&'static str, &'static str),
+        status: impl FnOnce(E) -> NtStatus,
+        handler: impl FnOnce() -> Result<T, E>,
+    ) -> Result<T, E> {
+        let cpu = self.machine.cpu().0;
+        // Below DISPATCH an engine that belongs to this CPU may come in between.
+        let worked = || (self.machine.level() >= Irql::DISPATCH).then(|| self.watch.lock().worked(cpu));
+        let before = worked();
+        self.machine.emit(Event::Call(name));
+        let result = handler();
+        let status = result
+            .as_ref()
+            .map_or_else(|error| status(*error), |_| NtStatus::SUCCESS);
+        self.machine.emit(Event::Return(name, status));
+        if result.is_err() {
+            self.require(worked() == before, rule, || {
+                format!("{name} was refused, but touched memory or the interrupt line before")
+            });
+        }
+        result
+    }
+
+    pub(super) fn start(&self, level: AtMostDispatch<'_>, slots: Range<usize>) -> bool {
+        let count = u32::try_from(slots.len()).unwrap_or(0);
+        self.start_at(level, self.descriptor(slots.start).start(), slots.len(), count)
+    }
+
+    /// Starts with the descriptors that were submitted last, `submitted` of them, and says that they are `count`.
+    pub(super) fn start_at(
+        &self,
+        level: AtMostDispatch<'_>,
+        first: BusAddress,
+        submitted: usize,
+        count: u32,
+    ) -> bool {
+        self.watch.lock().started(submitted);
+        self.call(("ProviderStartDma", "NETDMA-076"), StartError::status, || {
+            self.channel.start(level, first, count)
+        })
+        .is_ok()
+    }
+
+    /// Links the tail, where the version wants it, and appends.
+    pub(super) fn append(&self, level: AtMostDispatch<'_>, slots: Range<usize>) -> bool {
+        let count = u32::try_from(slots.len()).unwrap_or(0);
+        if !self.counted() && slots.start > 0 {
+            self.link(slots.start - 1, self.descriptor(slots.start).start());
+        }
+        self.append_at(level, self.descriptor(slots.start).start(), count)
+    }
+
+    pub(super) fn append_at(&self, level: AtMostDispatch<'_>, first: BusAddress, count: u32) -> bool {
+        self.call(("ProviderAppendDma", "NETDMA-076"), AppendError::status, || {
+            self.channel.append(level, first, count)
+        })
+        .is_ok()
+    }
+
+    /// Links a slot's descriptor on, in one access: the engine may be reading it.
+    fn link(&self, slot: usize, next: BusAddress) {
+        let descriptor = self.descriptor(slot);
+        if let Some(link) = descriptor.slice(offset::NEXT, 8) {
+            let _ = self.memory.store_u64(link.start(), next.raw());
+        }
+        let mut watch = self.watch.lock();
+        if let Some(index) = watch.index_of(descriptor.start()) {
+            watch.chain[index].content.next = next;
+        }
+    }
+
+    /// Aborts, with the oracle watching what the engine still does.
+    pub(super) fn abort(&self, level: AtMostDispatch<'_>) -> bool {
+        self.stopping(("ProviderAbortDma", "SEED-004-3"), || self.channel.abort(level))
+    }
+
+    /// As `abort`, and the channel is as if just allocated.
+    pub(super) fn reset(&self, level: AtMostDispatch<'_>) -> bool {
+        self.stopping(("ProviderResetChannel", "NETDMA-093"), || {
+            self.channel.reset(level)
+        })
+    }
+
+    fn stopping(
+        &self,
+        name: (&'static str, &'static str),
+        handler: impl FnOnce() -> Result<(), Unsuccessful>,
+    ) -> bool {
+        let before = self.watch.lock().stop;
+        if before != Stop::Quiet {
+            // On a straight run nothing runs between here and the moment when the provider waits for its engine.
+            self.watch.lock().stop = if self.straight { Stop::Cutting } else { Stop::No };
+        }
+        let stopped = self.call(name, Unsuccessful::status, handler).is_ok();
+        self.watch.lock().stop = if stopped { Stop::Quiet } else { before };
+        stopped
+    }
+
+    pub(super) fn suspend(&self, level: AtMostDispatch<'_>) -> Option<BusAddress> {
+        let handler = || self.channel.suspend(level);
+        let last = self.call(("ProviderSuspendDma", "RACE-4"), Unsuccessful::status, handler);
+        if let Ok(last) = last {
+            let mut watch = self.watch.lock();
+            watch.stop = Stop::Held;
+            watch.held = last;
+        }
+        last.ok()
+    }
+
+    pub(super) fn resume(&self, level: AtMostDispatch<'_>) -> bool {
+        let before = {
+            let mut watch = self.watch.lock();
+            let before = watch.stop;
+            if before == Stop::Held {
+                watch.stop = Stop::No;
+            }
+            before
+        };
+        let handler = || self.channel.resume(level);
+        let resumed = self.call(("ProviderResumeDma", "AMB-11"), Unsuccessful::status, handler);
+        if resumed.is_err() {
+            self.watch.lock().stop = before;
+        }
+        resumed.is_ok()
+    }
+
+    // ---- waiting ----
+
+    pub(super) fn word(&self) -> CompletionWord {
+        CompletionWord::from_raw(self.memory.load_u64(self.word).unwrap_or(0))
+    }
+
+    /// Whether the caller is the one who does what a scenario does once, driver or intruder.
+    pub(super) fn claim(&self) -> bool {
+        !self.claimed.swap(true, Ordering::Relaxed)
+    }
+
+    /// Whether driver or intruder has begun what the scenario does once.
+    pub(super) fn is_claimed(&self) -> bool {
+        self.claimed.load(Ordering::Relaxed)
+    }
+
+    /// Looks again and again until it is so; no if it is not within a long time.
+    pub(super) fn wait_until(&self, passive: &Passive, is_so: impl Fn(&Self) -> bool) -> bool {
+        let begin = self.machine.now().0;
+        let mut looks = 0;
+        while !is_so(self) {
+            let late = self.machine.now().0 - begin > LONG.as_nanos() as u64;
+            if late || self.machine.is_over() {
+                return false;
+            }
+            looks += 1;
+            if looks < LOOKS {
+                self.machine.relax();
+            } else {
+                let _ = self.pause.wait_for(passive, LONG / 10);
+            }
+        }
+        true
+    }
+
+    /// Waits until the word names `slot` or the time is up.
+    pub(super) fn wait_for(&self, passive: &Passive, slot: usize, look: Look) -> bool {
+        let wanted = self.descriptor(slot).start();
+        if look == Look::Interrupt {
+            return self.wait_for_interrupt(passive, wanted);
+        }
+        let is_over = |word: CompletionWord| {
+            let halted = look == Look::PollUntilHalted && word.status() == TransferStatus::HALTED;
+            word.descriptor() == wanted || halted
+        };
+        self.wait_until(passive, |berth| is_over(berth.word()));
+        self.word().descriptor() == wanted
+    }
+
+    fn wait_for_interrupt(&self, passive: &Passive, wanted: BusAddress) -> bool {
+        while self.word().descriptor() != wanted && !self.machine.is_over() {
+            if self.interface.told.wait_for(passive, LONG) != Waited::Signalled {
+                break;
+            }
+            self.interface.told.clear();
+        }
+        self.word().descriptor() == wanted
+    }
+
+    /// Waits until the provider has told of `slot` in its interrupt handler and in its deferred call.
+    pub(super) fn wait_until_told(&self, passive: &Passive, slot: usize) -> bool {
+        let descriptor = self.descriptor(slot).start();
+        self.wait_until(passive, |berth| berth.interface.was_told(descriptor))
+    }
+
+    /// Gives others a few turns.
+    pub(super) fn rest(&self) {
+        (0..8).for_each(|_| self.machine.relax());
+    }
+
+    /// Lets time pass that is longer than any stall that ends, so that whatever is still under way comes.
+    pub(super) fn leap(&self, passive: &Passive) {
+        let _ = self.pause.wait_for(passive, LONG);
+    }
+
+    /// Lets the intruder act wherever it strikes until `is_over`; if it does not, the driver acts then. Both at
+    /// DISPATCH.
+    pub(super) fn strike(
+        self: &Arc<Self>,
+        passive: &mut Passive,
+        is_over: impl Fn(&Self) -> bool,
+        act: impl Fn(&Self, &Dispatch) + Send + Clone + 'static,
+    ) {
+        let acted = Arc::new(self.machine.signal(passive, "the intruder"));
+        let (striker, done, strike) = (Arc::clone(self), Arc::clone(&acted), act.clone());
+        self.machine.arm(move |dispatch: &Dispatch| {
+            if striker.claim() {
+                strike(&striker, dispatch);
+                done.set();
+            }
         });
+        let ended = self.wait_until(passive, |berth| berth.is_claimed() || is_over(berth));
+        if self.claim() {
+            self.require(ended, "SEED-003-8", || "the chain never ended".into());
+            self.machine.raise(passive, |dispatch| act(self, dispatch));
+        } else {
+            let _ = acted.wait_for(passive, LONG);
+        }
+        self.machine.disarm();
+    }
+
+    // ---- the end ----
+
+    /// Takes all data and descriptors back.
+    pub(super) fn take_back(&self) {
+        let chain = self.watch.lock().chain.clone();
+        for expect in &chain {
+            for part in expect.parts.iter().chain(&expect.kept) {
+                self.hand_over(part.from, Owner::Cpu);
+                self.hand_over(part.to, Owner::Cpu);
+            }
+            self.hand_over(expect.descriptor, Owner::Cpu);
+        }
+    }
+
+    /// Gives the channel back.
+    pub(super) fn free(&self, level: AtMostDispatch<'_>) {
+        self.machine.emit(Event::Call("ProviderFreeDmaChannel"));
+        self.channel.free(level);
+        self.interface.close();
     }
 
     /// Gives the channel back, then everything else.
     pub(super) fn close(&self, level: AtMostDispatch<'_>) {
-        self.machine.emit(Event::Call("ProviderFreeDmaChannel"));
-        self.channel.free(level);
-        self.interface.freed.store(true, Ordering::Relaxed);
+        self.free(level);
+        self.give_up_memory();
+    }
+
+    /// Gives everything back; the channel too, if it was not given back before.
+    pub(super) fn end(&self, passive: &Passive, freed: bool) {
+        if !freed {
+            self.free(passive.into());
+        }
+        self.give_up_memory();
+    }
+
+    fn give_up_memory(&self) {
         self.take_back();
-        self.hand_over(Self::slice(self.word, 0, 64), Owner::Cpu);
-        let memories = self.memories.lock().map(|mut memories| memories.take());
-        drop(memories);
+        let word = BusRange::new(self.word, 64).unwrap_or(BusRange::EMPTY);
+        self.hand_over(word, Owner::Cpu);
+        let leases = std::mem::take(&mut *self.leases.lock().unwrap_or_else(PoisonError::into_inner));
+        drop(leases);
     }
 
     /// Leaves everything with an engine that never became quiet.

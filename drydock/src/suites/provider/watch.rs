@@ -1,42 +1,11 @@
 //! The oracle of the provider suite: it knows what each descriptor should do, and sees each byte move.
 
-use crate::machine::{Breach, Oracle, Step, View, What};
+use super::expect::{Expect, holds};
+use crate::machine::{Breach, Bytes, Oracle, Step, View, What};
 use longshore_core::Rule;
-use longshore_hardware::netdma::{CompletionWord, ControlFlags, TransferStatus};
+use longshore_hardware::netdma::{CompletionWord, TransferStatus, offset};
 use longshore_hardware::{BusAddress, BusRange};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-
-/// What one submitted descriptor should do.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Expect {
-    pub(super) descriptor: BusAddress,
-    pub(super) source: BusRange,
-    pub(super) destination: BusRange,
-    pub(super) control: ControlFlags,
-    /// Bytes of the destination that were written.
-    written: u64,
-}
-
-impl Expect {
-    pub(super) fn new(
-        descriptor: BusAddress,
-        source: BusRange,
-        destination: BusRange,
-        control: ControlFlags,
-    ) -> Self {
-        Self {
-            descriptor,
-            source,
-            destination,
-            control,
-            written: 0,
-        }
-    }
-
-    pub(super) fn moves(&self) -> bool {
-        !self.control.contains(ControlFlags::NULL_TRANSFER)
-    }
-}
 
 /// What a call that stops the engine may still see.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,28 +14,46 @@ pub(super) enum Stop {
     No,
     /// A call to abort is under way and nothing ran between its begin and its request.
     Cutting,
-    /// The engine is quiet: the call returned success.
+    /// It is suspended.
+    Held,
+    /// The engine is quiet, as a call said that returned success, or an error that was reported.
     Quiet,
 }
+
+/// CPUs that a machine of a suite has, the intruder's among them.
+const CPUS: usize = 8;
 
 /// What the suite knows, shared with the oracle.
 #[derive(Debug)]
 pub(super) struct Watch {
+    /// Where the completion word stands. The channel may not know it.
     pub(super) word: BusAddress,
     /// Submitted descriptors in chain order, of this start and of those before it.
     pub(super) chain: Vec<Expect>,
     /// Where the chain of the last start begins.
     pub(super) first: usize,
     /// How many descriptors the completion word has covered.
-    pub(super) covered: usize,
+    covered: usize,
     /// How many descriptors the last interrupt covered.
     interrupted: usize,
+    /// The last descriptor before the last suspend of this start.
+    pub(super) held: BusAddress,
+    /// How often the word was written.
+    pub(super) words: u32,
     pub(super) stop: Stop,
     cut_writes: u32,
-    /// An error was met, so an interrupt without a completed descriptor is right.
+    /// The bus failed under the chain of the last start.
     pub(super) error: bool,
-    /// Several starts may be under way at once, so the order of old and new words is open.
-    pub(super) restarted: bool,
+    /// Where it failed.
+    pub(super) error_at: BusAddress,
+    /// The chain loops, so each descriptor may be executed many times.
+    pub(super) loops: bool,
+    /// The channel was not told where the word stands.
+    pub(super) blind: bool,
+    /// Version 1.x, in which an engine may keep something of its own in a descriptor.
+    pub(super) scratch: bool,
+    /// How often each CPU did an engine's work: touched memory as a device does, or raised a line.
+    worked: [u32; CPUS],
 }
 
 /// A handle on what the suite knows.
@@ -81,10 +68,16 @@ impl SharedWatch {
             first: 0,
             covered: 0,
             interrupted: 0,
+            held: BusAddress::NULL,
+            words: 0,
             stop: Stop::No,
             cut_writes: 0,
             error: false,
-            restarted: false,
+            error_at: BusAddress::NULL,
+            loops: false,
+            blind: false,
+            scratch: false,
+            worked: [0; CPUS],
         })))
     }
 
@@ -94,158 +87,363 @@ impl SharedWatch {
 }
 
 fn breach(rule: &'static str, what: String) -> Option<Breach> {
-    Some(Breach {
-        rule: Rule(rule),
-        what,
-    })
+    let rule = Rule(rule);
+    Some(Breach { rule, what })
 }
 
 impl Watch {
-    /// The index of the newest submission of a descriptor.
-    fn index_of(&self, descriptor: BusAddress) -> Option<usize> {
-        self.chain
-            .iter()
-            .rposition(|expect| expect.descriptor == descriptor)
+    /// The last `count` descriptors are a new chain.
+    pub(super) fn started(&mut self, count: usize) {
+        self.first = self.chain.len() - count;
+        self.stop = Stop::No;
+        self.cut_writes = 0;
+        self.held = BusAddress::NULL;
+        self.error = false;
     }
 
-    /// The completion word was written.
-    fn word_written(&mut self, word: CompletionWord, memory: &dyn crate::machine::Bytes) -> Option<Breach> {
-        if self.stop == Stop::Quiet {
-            return breach(
-                "RACE-3",
-                format!("the completion word became {word:?} after the engine was stopped"),
-            );
-        }
-        let normal = matches!(word.status(), TransferStatus::ACTIVE | TransferStatus::IDLE);
-        if word.descriptor().is_null() && !normal {
-            return None;
-        }
-        let Some(index) = self.index_of(word.descriptor()) else {
-            return breach(
-                "SEED-003-7",
-                format!("the completion word {word:?} names no submitted descriptor"),
-            );
-        };
-        if index + 1 < self.covered && !self.restarted {
-            return breach("NETDMA-084", format!("the completion word went back to {word:?}"));
-        }
-        if normal
-            && !self.chain[index]
-                .control
-                .contains(ControlFlags::STATUS_UPDATE_ON_COMPLETION)
-        {
-            return breach(
-                "SEED-003-9",
-                format!("{word:?} was written for a descriptor without the status flag"),
-            );
-        }
-        let late = (self.first.min(index)..=index).find(|&at| !self.data_is_there(at, memory));
-        if let Some(late) = late {
-            let missing = self.chain[late].descriptor;
-            return breach(
-                "SEED-003-2",
-                format!(
-                    "the completion word became {word:?} before the data of descriptor {missing} was there"
-                ),
-            );
-        }
-        self.covered = self.covered.max(index + 1);
-        None
+    /// Nothing was submitted yet.
+    pub(super) fn forget(&mut self) {
+        self.chain.clear();
+        self.started(0);
+        self.covered = 0;
+        self.interrupted = 0;
+    }
+
+    /// The index of the newest submission of a descriptor.
+    pub(super) fn index_of(&self, descriptor: BusAddress) -> Option<usize> {
+        let is = |expect: &Expect| expect.descriptor.start() == descriptor;
+        self.chain.iter().rposition(is)
     }
 
     /// Whether the newest submission of a descriptor has moved all of its data.
     pub(super) fn is_complete(&self, descriptor: BusAddress) -> bool {
-        self.index_of(descriptor).is_some_and(|index| {
-            let expect = &self.chain[index];
-            !expect.moves() || expect.written >= expect.destination.len()
+        self.index_of(descriptor)
+            .is_some_and(|index| self.chain[index].is_moved())
+    }
+
+    /// Whether each descriptor of the last start up to this one has moved all of its data.
+    pub(super) fn is_moved_up_to(&self, index: usize) -> bool {
+        let run = self.chain.get(self.first..=index);
+        run.is_some_and(|run| run.iter().all(Expect::is_moved))
+    }
+
+    /// Whether the engine has met an error in the chain of the last start: the bus failed, or it has come to a
+    /// descriptor that makes no sense.
+    pub(super) fn has_failed(&self) -> bool {
+        let run = &self.chain[self.first..];
+        let bad = run.iter().position(|expect| expect.bad || !expect.aim.is_empty());
+        self.error || bad.is_some_and(|bad| run[..bad].iter().all(Expect::is_moved))
+    }
+
+    /// How often this CPU did an engine's work.
+    pub(super) fn worked(&self, cpu: u32) -> u32 {
+        self.worked.get(cpu as usize).copied().unwrap_or(0)
+    }
+
+    /// The completion word was written.
+    fn word_written(&mut self, word: CompletionWord, memory: &dyn Bytes) -> Option<Breach> {
+        self.words += 1;
+        if self.blind {
+            let what = format!("{word:?} was written, but the channel has no completion address");
+            return breach("AMB-03", what);
+        }
+        match self.stop {
+            Stop::Quiet => {
+                let what = format!("the completion word became {word:?} after the engine was stopped");
+                return breach("RACE-3", what);
+            }
+            Stop::Held => {
+                let what = format!("the completion word became {word:?} although the channel is suspended");
+                return breach("NETDMA-090", what);
+            }
+            Stop::No | Stop::Cutting => {}
+        }
+        self.misshapen(word).or_else(|| {
+            if word.descriptor().is_null() {
+                return self.named_nothing(word);
+            }
+            let Some(index) = self.index_of(word.descriptor()) else {
+                let what = format!("the completion word {word:?} names no submitted descriptor");
+                return breach("SEED-003-7", what);
+            };
+            let wrong = self.named(index, word, memory);
+            self.chain[index].reported = true;
+            self.covered = self.covered.max(index + 1);
+            wrong
         })
     }
 
-    pub(super) fn data_is_there(&self, index: usize, memory: &dyn crate::machine::Bytes) -> bool {
+    /// A word that nobody may write, whatever has happened.
+    fn misshapen(&self, word: CompletionWord) -> Option<Breach> {
+        if word.raw() & 0x38 != 0 {
+            return breach(
+                "NETDMA-053",
+                format!("bits 3 to 5 of the word {:#x} are not zero", word.raw()),
+            );
+        }
+        match word.status() {
+            TransferStatus::ARMED => breach("AMB-06", format!("{word:?} was written to memory")),
+            status if status.raw() > TransferStatus::ARMED.raw() => {
+                breach("NETDMA-082", format!("{word:?} has a status that is not defined"))
+            }
+            _ => None,
+        }
+    }
+
+    /// A word without a descriptor: nothing of this start is complete.
+    fn named_nothing(&self, word: CompletionWord) -> Option<Breach> {
+        if is_normal(word) {
+            return breach(
+                "SEED-003-7",
+                format!("the completion word {word:?} names no descriptor"),
+            );
+        }
+        if self.covered > self.first {
+            return breach("NETDMA-084", format!("the completion word went back to {word:?}"));
+        }
+        None
+    }
+
+    /// A word with the descriptor of this index.
+    fn named(&self, index: usize, word: CompletionWord, memory: &dyn Bytes) -> Option<Breach> {
         let expect = &self.chain[index];
-        !expect.moves() || memory.at(expect.source) == memory.at(expect.destination)
+        if index < self.first && !is_normal(word) {
+            return breach(
+                "AMB-04",
+                format!("{word:?} names a descriptor from before the last start"),
+            );
+        }
+        if index + 1 < self.covered && !self.loops {
+            return breach("NETDMA-084", format!("the completion word went back to {word:?}"));
+        }
+        if is_normal(word) && !expect.wants_word() {
+            let what = format!("{word:?} was written for a descriptor without the status flag");
+            return breach("SEED-003-9", what);
+        }
+        let from = self.first.min(index);
+        if let Some(late) = (from..=index).find(|&at| !self.chain[at].is_there(memory)) {
+            let missing = self.chain[late].descriptor.start();
+            if word.status() == TransferStatus::HALTED && self.has_failed() {
+                return breach(
+                    "AMB-05",
+                    format!("{word:?} does not name the last good descriptor"),
+                );
+            }
+            let what = format!(
+                "the completion word became {word:?} before the data of descriptor {missing} was there"
+            );
+            return breach("SEED-003-2", what);
+        }
+        self.wrong_status(index, word)
+    }
+
+    /// Active means that more is pending, Idle that nothing is.
+    fn wrong_status(&self, index: usize, word: CompletionWord) -> Option<Breach> {
+        if self.loops {
+            return None;
+        }
+        if index < self.first {
+            // It was replaced at that very moment.
+            let early = word.status() == TransferStatus::IDLE && !self.chain[index].tail;
+            let what = format!("{word:?} was written for a chain that was replaced before its end");
+            return early.then(|| breach("RACE-7", what)).flatten();
+        }
+        let more = self.chain[index + 1..].iter().any(|expect| !expect.dropped);
+        match word.status() {
+            TransferStatus::ACTIVE if !more => breach(
+                "NETDMA-082",
+                format!("{word:?} was written, but nothing is pending"),
+            ),
+            // What was a tail may be told as idle although it is linked on by now (RACE-1).
+            TransferStatus::IDLE if more && !self.chain[index].tail => {
+                breach("NETDMA-082", format!("{word:?} was written, but more is pending"))
+            }
+            _ => None,
+        }
     }
 
     /// A device wrote bytes that are not the completion word.
     fn data_written(&mut self, range: BusRange) -> Option<Breach> {
-        let index = self
-            .chain
-            .iter()
-            .rposition(|expect| expect.destination.overlaps(range))?;
-        let expect = &mut self.chain[index];
-        let descriptor = expect.descriptor;
-        if self.stop == Stop::Quiet {
+        if self.chain.iter().any(|expect| expect.aim.overlaps(range)) {
+            return None;
+        }
+        if range.overlaps(BusRange::new(self.word, 8).unwrap_or(BusRange::EMPTY)) {
             return breach(
-                "SEED-004-5",
-                format!("descriptor {descriptor} moved data after the engine was stopped"),
+                "RACE-10",
+                format!("{range:?} of the completion word was written, not all of it"),
+            );
+        }
+        let Some(index) = self.chain.iter().rposition(|expect| expect.writes(range)) else {
+            return self.strayed(range);
+        };
+        let (stop, loops, expect) = (self.stop, self.loops, &mut self.chain[index]);
+        let descriptor = expect.descriptor.start();
+        if stop == Stop::Quiet {
+            let what = format!("descriptor {descriptor} moved data after the engine was stopped");
+            return breach("SEED-004-5", what);
+        }
+        if stop == Stop::Held {
+            let what = format!("descriptor {descriptor} moved data although the channel is suspended");
+            return breach("NETDMA-090", what);
+        }
+        if expect.dropped {
+            let what = format!("descriptor {descriptor} was executed, but was taken out of the chain before");
+            return breach("NETDMA-091", what);
+        }
+        if !expect.contains(range) {
+            let rule = if expect.is_broken() {
+                "NETDMA-066"
+            } else {
+                "PAIN-15"
+            };
+            return breach(
+                rule,
+                format!("{range:?} reaches beyond what descriptor {descriptor} names"),
             );
         }
         expect.written += range.len();
-        if expect.written > expect.destination.len() {
+        if expect.written > expect.len() && !loops {
             return breach(
                 "RACE-1",
                 format!("descriptor {descriptor} was executed more than once"),
             );
         }
-        if self.stop == Stop::Cutting {
-            self.cut_writes += 1;
-            if self.cut_writes > 1 {
-                return breach(
-                    "SEED-004-6",
-                    format!(
-                        "the abort went on with the data of descriptor {descriptor} instead of cutting it"
-                    ),
-                );
-            }
+        self.cut_written(descriptor)
+    }
+
+    fn cut_written(&mut self, descriptor: BusAddress) -> Option<Breach> {
+        if self.stop != Stop::Cutting {
+            return None;
         }
-        None
+        self.cut_writes += 1;
+        if self.cut_writes == 1 {
+            return None;
+        }
+        let what =
+            format!("the abort went on with the data of descriptor {descriptor} instead of cutting it");
+        breach("SEED-004-6", what)
+    }
+
+    /// A device wrote where no descriptor told it to. Memory that is not its own at all is found by its owner.
+    fn strayed(&self, range: BusRange) -> Option<Breach> {
+        let kept = |expect: &&Expect| expect.kept.iter().any(|part| part.to.overlaps(range));
+        if let Some(expect) = self.chain.iter().find(kept) {
+            let descriptor = expect.descriptor.start();
+            let what = format!("descriptor {descriptor} moved data, but is bad or a NULL transfer");
+            return breach(if expect.bad { "PAIN-15" } else { "NETDMA-091" }, what);
+        }
+        let expect = self
+            .chain
+            .iter()
+            .rfind(|expect| expect.descriptor.overlaps(range));
+        let Some(expect) = expect else {
+            let reads = self.chain.iter().any(|expect| expect.reads(range));
+            return reads
+                .then(|| breach("PAIN-15", format!("{range:?} of a source was written")))
+                .flatten();
+        };
+        let own = expect.descriptor.slice(offset::NEXT_SOURCE, 16);
+        if self.scratch && own.is_some_and(|own| holds(own, range)) {
+            return None;
+        }
+        breach(
+            "NETDMA-050",
+            format!("the provider wrote {range:?} of a descriptor"),
+        )
+    }
+
+    /// A device read memory.
+    fn data_read(&self, range: BusRange) -> Option<Breach> {
+        if self.stop != Stop::Quiet {
+            return None;
+        }
+        let old = self.chain.iter().any(|expect| expect.descriptor.overlaps(range));
+        old.then(|| {
+            breach(
+                "NETDMA-093",
+                format!("a descriptor at {range:?} was read after the engine was stopped"),
+            )
+        })
+        .flatten()
     }
 
     /// The provider raised its line.
-    fn interrupt_raised(&mut self, memory: &dyn crate::machine::Bytes) -> Option<Breach> {
-        if self.error {
+    fn interrupt_raised(&mut self, memory: &dyn Bytes) -> Option<Breach> {
+        if self.stop == Stop::Quiet {
+            return breach(
+                "AMB-07",
+                "an interrupt was raised after the engine was stopped".to_owned(),
+            );
+        }
+        if self.has_failed() {
             return None;
         }
-        let asks = |expect: &Expect| expect.control.contains(ControlFlags::INTERRUPT_ON_COMPLETION);
-        let next = (self.interrupted.max(self.first)..self.chain.len()).find(|&at| asks(&self.chain[at]));
-        let Some(next) = next else {
+        let asks = |at: &usize| self.chain[*at].wants_interrupt() && !self.chain[*at].dropped;
+        let from = if self.loops { 0 } else { self.interrupted };
+        let mut asking = (from..self.chain.len()).filter(asks);
+        let there = |at: &usize| self.chain[*at].is_there(memory);
+        if let Some(at) = asking.clone().find(there) {
+            // Everything that is complete by now may be covered by this one interrupt.
+            self.interrupted = at + 1;
+            return self.interrupted_before_word(at);
+        }
+        if self.stop != Stop::No {
             return breach(
-                "SEED-003-13",
-                "an interrupt came that no descriptor asked for".to_owned(),
+                "AMB-07",
+                "a call that stops the engine raised an interrupt".to_owned(),
             );
-        };
-        let descriptor = self.chain[next].descriptor;
-        if !self.data_is_there(next, memory) {
-            let what = format!("the interrupt of descriptor {descriptor} came before its data was there");
-            return breach("SEED-003-12", what);
         }
-        let reports = self.chain[next]
-            .control
-            .contains(ControlFlags::STATUS_UPDATE_ON_COMPLETION);
-        if reports && !self.word.is_null() && self.covered <= next && !self.restarted {
-            let what = format!("the interrupt of descriptor {descriptor} came before its completion word");
-            return breach("SEED-003-12", what);
+        match asking.find(|&at| at >= self.first) {
+            Some(at) => {
+                let descriptor = self.chain[at].descriptor.start();
+                let what = format!("the interrupt of descriptor {descriptor} came before its data was there");
+                breach("SEED-003-12", what)
+            }
+            None => {
+                let context = self.chain[self.first..].iter().any(|expect| expect.context);
+                let rule = if context { "AMB-17" } else { "SEED-003-13" };
+                breach(rule, "an interrupt came that no descriptor asked for".to_owned())
+            }
         }
-        // Everything that is complete by now is covered by this one interrupt.
-        self.interrupted = next + 1;
-        None
+    }
+
+    fn interrupted_before_word(&self, at: usize) -> Option<Breach> {
+        let expect = &self.chain[at];
+        if !expect.wants_word() || self.blind || self.covered > at || self.loops {
+            return None;
+        }
+        let descriptor = expect.descriptor.start();
+        let what = format!("the interrupt of descriptor {descriptor} came before its completion word");
+        breach("SEED-003-12", what)
     }
 }
 
+fn is_normal(word: CompletionWord) -> bool {
+    matches!(word.status(), TransferStatus::ACTIVE | TransferStatus::IDLE)
+}
+
 impl Oracle for SharedWatch {
-    fn observe(&mut self, step: &Step, memory: &dyn crate::machine::Bytes) -> Option<Breach> {
+    fn observe(&mut self, step: &Step, memory: &dyn Bytes) -> Option<Breach> {
+        let mut watch = self.lock();
+        let device = !matches!(
+            step.what,
+            What::Wrote(View::Cpu, _) | What::Stored(View::Cpu, ..) | What::Lowered(_)
+        );
+        if device && let Some(worked) = step.cpu.and_then(|cpu| watch.worked.get_mut(cpu as usize)) {
+            *worked += 1;
+        }
         match step.what {
-            What::Stored(View::Device, at, value) => {
-                let mut watch = self.lock();
-                if at == watch.word {
-                    return watch.word_written(CompletionWord::from_raw(value), memory);
-                }
-                watch.data_written(BusRange::new(at, 8)?)
+            What::Stored(View::Device, at, value) if at == watch.word => {
+                watch.word_written(CompletionWord::from_raw(value), memory)
             }
-            What::Wrote(View::Device, range) => self.lock().data_written(range),
-            What::Raised(_) => self.lock().interrupt_raised(memory),
-            What::BusError(View::Device, _) => {
-                self.lock().error = true;
+            What::Stored(View::Device, at, _) => watch.data_written(BusRange::new(at, 8)?),
+            What::Wrote(View::Device, range) => watch.data_written(range),
+            What::Read(View::Device, range) => watch.data_read(range),
+            What::Loaded(View::Device, at, _) => watch.data_read(BusRange::new(at, 8)?),
+            What::Raised(_) => watch.interrupt_raised(memory),
+            What::BusError(View::Device, at) => {
+                watch.error = true;
+                watch.error_at = at;
                 None
             }
             _ => None,
