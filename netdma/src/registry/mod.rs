@@ -6,7 +6,7 @@
 //! * [`ClientChannel`]: a channel that a client has;
 //! * [`phase`]: the total table of a provider's life.
 //!
-//! There is one lock, behind which stands what is [known](book). Nobody is called under it: neither a provider nor a
+//! There is one lock, behind which stands what is known. Nobody is called under it: neither a provider nor a
 //! client nor a channel. Every call here is made at PASSIVE, but for dropping a channel.
 //!
 //! A provider lives at PASSIVE; what has no token for that does not compile:
