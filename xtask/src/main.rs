@@ -4,15 +4,19 @@ mod citations;
 mod links;
 mod rules;
 mod seeds;
+mod tables;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-const USAGE: &str = "usage: cargo xtask rules [--update]
+const USAGE: &str = "usage: cargo xtask rules|tables [--update]
 
   rules            counts how each rule of the ledger is held, lists the open ones, and fails when a test cites a
-                   number that does not exist, a claim has no test, or a page links to something that is not there
-  rules --update   first turns `open` into `test` for every rule that a test cites";
+                   number that does not exist, a claim has no test, a page links to something that is not there,
+                   or the page of the tables is not what they say
+  rules --update   first turns `open` into `test` for every rule that a test cites
+  tables           prints the tables of the state machines
+  tables --update  writes them to their page";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -21,16 +25,22 @@ fn main() -> ExitCode {
         ["rules"] => rules::check(&root()),
         ["rules", "--update"] => match rules::update(&root()) {
             Ok(()) => rules::check(&root()),
-            Err(error) => {
-                eprintln!("xtask: {error}");
-                ExitCode::FAILURE
-            }
+            Err(error) => failed(&error),
         },
+        ["tables"] => tables::print().map_or_else(|error| failed(&error), |()| ExitCode::SUCCESS),
+        ["tables", "--update"] => {
+            tables::update(&root()).map_or_else(|error| failed(&error), |()| ExitCode::SUCCESS)
+        }
         _ => {
             eprintln!("{USAGE}");
             ExitCode::from(2)
         }
     }
+}
+
+fn failed(error: &std::io::Error) -> ExitCode {
+    eprintln!("xtask: {error}");
+    ExitCode::FAILURE
 }
 
 fn root() -> PathBuf {

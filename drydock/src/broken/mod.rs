@@ -29,7 +29,7 @@ pub struct Exhibit {
 type Case = (Version, Flaw, &'static str, &'static str, &'static str);
 
 /// The broken providers.
-const PROVIDERS: [Case; 21] = [
+const PROVIDERS: [Case; 29] = [
     (
         Version::V1_0,
         Flaw::WordBeforeData,
@@ -176,6 +176,62 @@ const PROVIDERS: [Case; 21] = [
         "reports-on-its-own-cpu",
         "the deferred call runs on another CPU than NetDmaIsr said",
         "NETDMA-100",
+    ),
+    (
+        Version::V1_0,
+        Flaw::WordInHalves,
+        "word-in-halves",
+        "the completion word is written in two halves",
+        "RACE-10",
+    ),
+    (
+        Version::V1_0,
+        Flaw::StartSaysArmed,
+        "start-says-armed",
+        "start writes Armed to memory",
+        "AMB-06",
+    ),
+    (
+        Version::V1_0,
+        Flaw::AllocateWrites,
+        "allocate-writes",
+        "the completion word is written when the channel is allocated",
+        "AMB-22",
+    ),
+    (
+        Version::V1_0,
+        Flaw::CountsLinks,
+        "counts-links",
+        "the count is obeyed although the chain is linked",
+        "AMB-24",
+    ),
+    (
+        Version::V1_0,
+        Flaw::SuspendIsSilent,
+        "suspend-is-silent",
+        "suspend writes no word",
+        "NETDMA-088",
+    ),
+    (
+        Version::V1_0,
+        Flaw::HaltedNeedsTheFlag,
+        "halted-needs-the-flag",
+        "abort writes Halted only if a descriptor has asked for the word",
+        "AMB-03",
+    ),
+    (
+        Version::V1_0,
+        Flaw::OldChainIsIdle,
+        "old-chain-is-idle",
+        "the last descriptor of a replaced chain is said to be Idle",
+        "RACE-7",
+    ),
+    (
+        Version::V1_0,
+        Flaw::HintsAreObeyed,
+        "hints-are-obeyed",
+        "a source that need not be snooped is not copied",
+        "NETDMA-065",
     ),
 ];
 

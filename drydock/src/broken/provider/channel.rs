@@ -85,6 +85,9 @@ impl Channel {
         if free {
             self.reports.with(|reports| reports.interface = Some(interface));
         }
+        if self.flaw == Flaw::AllocateWrites {
+            let _ = self.store_word(CompletionWord::new(BusAddress::NULL, TransferStatus::HALTED));
+        }
         free
     }
 
@@ -96,6 +99,12 @@ impl Channel {
 
     pub(super) fn store_word(&self, word: CompletionWord) -> Result<(), Broken> {
         match self.completion.get() {
+            Some(completion) if !completion.is_null() && self.flaw == Flaw::WordInHalves => {
+                let (low, high) = (word.raw() as u32, (word.raw() >> 32) as u32);
+                self.memory.write(*completion, &low.to_le_bytes())?;
+                let second = completion.checked_add(4).unwrap_or(*completion);
+                Ok(self.memory.write(second, &high.to_le_bytes())?)
+            }
             Some(completion) if !completion.is_null() => {
                 Ok(self.memory.store_u64(*completion, word.raw())?)
             }
@@ -160,6 +169,13 @@ impl Channel {
         Err(Unsuccessful)
     }
 
+    /// Whether the word was ever written, as far as it tells.
+    fn was_written(&self) -> bool {
+        let completion = self.completion.get();
+        let word = completion.map(|at| self.machine.memory().load_u64(*at));
+        matches!(word, Some(Ok(word)) if word != 0)
+    }
+
     /// Puts a stop to the table once the engine is quiet, and writes the word that it asks for.
     fn stop(&self, input: Input, wanted: Wanted) -> Result<BusAddress, Unsuccessful> {
         if self.cursor.with(|cursor| step(cursor.state, input).1) == Action::Refuse {
@@ -179,6 +195,8 @@ impl Channel {
         });
         let status = match action {
             Action::WriteHalted if self.flaw == Flaw::NoHaltedWord => None,
+            Action::WriteHalted if self.flaw == Flaw::HaltedNeedsTheFlag && !self.was_written() => None,
+            Action::WriteSuspend if self.flaw == Flaw::SuspendIsSilent => None,
             Action::WriteHalted => Some(TransferStatus::HALTED),
             Action::WriteSuspend => Some(TransferStatus::SUSPEND),
             _ => None,
@@ -219,6 +237,9 @@ impl ProviderChannel for Channel {
                 cursor.last = BusAddress::NULL;
             }
         });
+        if self.flaw == Flaw::StartSaysArmed {
+            let _ = self.store_word(CompletionWord::new(BusAddress::NULL, TransferStatus::ARMED));
+        }
         self.kick();
         Ok(())
     }

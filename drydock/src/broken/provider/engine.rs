@@ -113,11 +113,16 @@ impl Channel {
     fn finished(&self, address: BusAddress, run: u32, link: BusAddress) -> TransferStatus {
         self.cursor.with(|cursor| {
             if cursor.run != run {
-                return TransferStatus::ACTIVE; // of a chain that was replaced (RACE-7)
+                // Of a chain that was replaced (RACE-7).
+                return match self.flaw {
+                    Flaw::OldChainIsIdle => TransferStatus::IDLE,
+                    _ => TransferStatus::ACTIVE,
+                };
             }
             cursor.last = address;
             cursor.count = cursor.count.saturating_sub(1);
-            let at_the_end = !self.counted && link.is_null();
+            let counted_out = self.flaw == Flaw::CountsLinks && cursor.count == 0;
+            let at_the_end = !self.counted && (link.is_null() || counted_out);
             cursor.position = if at_the_end {
                 Position::Behind(address)
             } else {
@@ -191,7 +196,8 @@ impl Channel {
             ControlFlags::OP_TYPE_CONTEXT_CHANGE if self.counted => return Ok(Vec::new()),
             _ => return Err(Broken),
         }
-        if control.contains(ControlFlags::NULL_TRANSFER) {
+        let hinted = self.flaw == Flaw::HintsAreObeyed && control.contains(ControlFlags::SOURCE_NO_SNOOP);
+        if control.contains(ControlFlags::NULL_TRANSFER) || hinted {
             return Ok(Vec::new());
         }
         let mut size = u64::from(descriptor.transfer_size);
