@@ -2,6 +2,8 @@
 
 use longshore_ddk::{Edge, Module};
 use longshore_drydock::{Check, check_provider};
+use longshore_netdma::NetDma;
+use longshore_netdma::registry::Config;
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -34,7 +36,8 @@ fn main() -> ExitCode {
 /// The check of the provider that the module registers.
 fn provider(module: Module) -> Check {
     check_provider(move |bay| {
-        let edge = Edge::open(bay.machine(), bay.passive(), bay.machine().engine_cpu());
+        let net = NetDma::new(bay.passive(), bay.machine(), Config::default());
+        let edge = Edge::open(&net, bay.passive(), bay.machine().engine_cpu());
         let machine = bay.machine().clone();
         edge.on_misuse(move |call, rule, status| {
             machine.find(

@@ -1,15 +1,19 @@
 //! The edge of a machine, where C code begins.
 
+use crate::channel::Channel;
 use crate::deferred::Deferreds;
 use crate::handles::{Handle, Handles};
+use crate::interface::Interface;
 use crate::interrupts::Interrupts;
 use crate::pool::Pool;
-use crate::registry::{Channel, Record};
+use crate::registry::Record;
 use crate::spin::SpinLocks;
 use crate::world::{Computer, World};
 use crate::{current, deferred};
 use longshore_core::machine::{Cpu, Machine};
 use longshore_core::{Event, Irql, NtStatus, Passive, Rule};
+use longshore_netdma::NetDma;
+use longshore_netdma::registry::Misuse;
 use std::fmt;
 use std::sync::{Arc, OnceLock, Weak};
 
@@ -20,6 +24,7 @@ pub(crate) const LEVEL: Rule = Rule("A-26");
 /// attached to it.
 pub struct Edge {
     pub(crate) world: Box<dyn World>,
+    pub(crate) interface: Box<dyn Interface>,
     pub(crate) me: Weak<Self>,
     /// The CPU that plays the engine.
     pub(crate) engine: Cpu,
@@ -37,14 +42,16 @@ pub struct Edge {
 type Complaint = Box<dyn Fn(&'static str, Rule, NtStatus) + Send + Sync>;
 
 impl Edge {
-    /// The edge of `machine`, on which `engine` is the CPU that plays the engine.
-    pub fn open<M: Machine>(machine: &M, passive: &Passive, engine: Cpu) -> Arc<Self> {
+    /// The edge of the machine that `interface` is on; C code registers its providers there. `engine` is the CPU that
+    /// plays the engine.
+    pub fn open<M: Machine>(interface: &NetDma<M>, passive: &Passive, engine: Cpu) -> Arc<Self> {
         let _ = passive; // the queues are made here, and that is for PASSIVE
         Arc::new_cyclic(|me| {
-            let world: Box<dyn World> = Box::new(Computer::new(machine));
+            let world: Box<dyn World> = Box::new(Computer::new(interface.machine()));
             let deferreds = deferred::Deferreds::new(world.as_ref(), me);
             Self {
                 world,
+                interface: Box::new(interface.clone()),
                 me: me.clone(),
                 engine,
                 devices: Handles::default(),
@@ -73,10 +80,15 @@ impl Edge {
     /// Says that C code broke `rule`. Returns what it is refused with.
     pub(crate) fn misuse(&self, call: &'static str, rule: Rule, status: NtStatus) -> NtStatus {
         self.world.emit(Event::Misuse(call, rule, status));
-        if let Some(hear) = self.complaint.get() {
-            hear(call, rule, status);
-        }
+        self.complain(Misuse { call, rule, status });
         status
+    }
+
+    /// Passes on what the machine has heard already.
+    pub(crate) fn complain(&self, misuse: Misuse) {
+        if let Some(hear) = self.complaint.get() {
+            hear(misuse.call, misuse.rule, misuse.status);
+        }
     }
 
     /// As [`Self::misuse`], where the status is the only one that the contract has.

@@ -124,8 +124,8 @@ impl Attached {
     /// The provider that the module registered for the device.
     pub fn provider(self: &Arc<Self>) -> Option<Arc<CProvider>> {
         let found = self.edge.providers.find(|record| record.device == self.device);
-        let (handle, record) = found.into_iter().next()?;
-        Some(Arc::new(CProvider::new(self.clone(), handle, record)))
+        let (_, record) = found.into_iter().next()?;
+        Some(Arc::new(CProvider::new(self.clone(), record.driver.clone())))
     }
 }
 

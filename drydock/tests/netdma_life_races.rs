@@ -250,7 +250,9 @@ fn of_two_stops_at_once_one_works_and_the_other_is_refused() {
         let registration = Arc::new(registration);
         let over = {
             let registration = registration.clone();
-            meanwhile(machine, passive, move |passive| registration.stop(passive))
+            meanwhile(machine, passive, move |passive| {
+                registration.stop(passive);
+            })
         };
         registration.stop(passive);
         let _ = over.wait(passive);

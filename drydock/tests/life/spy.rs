@@ -153,7 +153,7 @@ impl Spy {
 
 impl Provider for Spy {
     fn characteristics(&self) -> Characteristics {
-        self.characteristics
+        self.characteristics.clone()
     }
 
     fn attributes(&self) -> Attributes {
