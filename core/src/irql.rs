@@ -104,6 +104,13 @@ token! {
 #[derive(Clone, Copy, Debug)]
 pub struct AtMostDispatch<'a>(PhantomData<(&'a (), *const ())>);
 
+impl<'a> AtMostDispatch<'a> {
+    /// The token, if `machine` runs the caller at such a level now.
+    pub fn now<M: Machine>(machine: &'a M) -> Option<Self> {
+        (machine.level() <= Irql::DISPATCH).then_some(Self(PhantomData))
+    }
+}
+
 impl<'a> From<&'a Passive> for AtMostDispatch<'a> {
     fn from(_: &'a Passive) -> Self {
         Self(PhantomData)

@@ -1,45 +1,87 @@
-//! Checks a NetDMA provider in C: `check MODULE.so [SEEDS]`.
+//! Checks a NetDMA provider in C: `check MODULE.so`, or `check MODULE.so --replay CODE` to see one run again.
 
 use longshore_ddk::{Edge, Module};
-use longshore_drydock::check_provider;
+use longshore_drydock::{Check, check_provider};
+use longshore_netdma::NetDma;
+use longshore_netdma::registry::Config;
+use std::path::Path;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    let mut arguments = std::env::args().skip(1);
-    let Some(path) = arguments.next() else {
-        eprintln!("usage: check MODULE.so [SEEDS]");
-        return ExitCode::FAILURE;
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let (path, code) = match arguments[..] {
+        [path] => (path, None),
+        [path, "--replay", code] => (path, Some(code)),
+        _ => {
+            eprintln!("usage: check MODULE.so [--replay CODE]");
+            return ExitCode::FAILURE;
+        }
     };
-    let seeds = arguments
-        .next()
-        .and_then(|seeds| seeds.parse().ok())
-        .unwrap_or(300);
-    let module = match Module::load(&path) {
+    let module = match Module::load(path) {
         Ok(module) => module,
         Err(error) => {
             eprintln!("{path}: {error}");
             return ExitCode::FAILURE;
         }
     };
-    let report = check_provider(move |bay| {
-        let edge = Edge::open(bay.machine(), bay.passive(), bay.machine().engine_cpu());
+    let name = Path::new(path).file_stem().unwrap_or_default().to_string_lossy();
+    let check = provider(module).named(&name);
+    match code {
+        Some(code) => replay(&check, code),
+        None => run(&check),
+    }
+}
+
+/// The check of the provider that the module registers.
+fn provider(module: Module) -> Check {
+    check_provider(move |bay| {
+        let net = NetDma::new(bay.passive(), bay.machine(), Config::default());
+        let edge = Edge::open(&net, bay.passive(), bay.machine().engine_cpu());
+        let machine = bay.machine().clone();
+        edge.on_misuse(move |call, rule, status| {
+            machine.find(
+                rule,
+                format!("{call} was called against the contract, and refused with {status}"),
+            );
+        });
         let attached = edge
             .attach(bay.passive(), &module)
             .expect("LsAttachDevice succeeds");
         attached.provider().expect("LsAttachDevice registers a provider")
     })
-    .named(&path)
-    .seeds(seeds)
+    .seeds(300)
     .at_every_point()
-    .run();
-    report
-        .violations
-        .iter()
-        .for_each(|violation| println!("{}\n", violation.explain()));
+}
+
+fn run(check: &Check) -> ExitCode {
+    let report = check.run();
+    for warning in &report.warnings {
+        println!("warning: {}\n", warning.explain());
+    }
+    for violation in &report.violations {
+        println!("{}\n", violation.explain());
+    }
     println!(
-        "{path}: {} scenarios, {} violations",
+        "{}: {} scenarios, {} violations, {} warnings",
+        report.target,
         report.scenarios,
-        report.violations.len()
+        report.violations.len(),
+        report.warnings.len()
     );
     ExitCode::from(u8::from(!report.violations.is_empty()))
+}
+
+/// Prints every step of one run.
+fn replay(check: &Check, code: &str) -> ExitCode {
+    match check.replay(code) {
+        Ok((_, steps)) => {
+            steps.iter().for_each(|step| println!("{step}"));
+            ExitCode::SUCCESS
+        }
+        Err(error) => {
+            eprintln!("{code}: {error}");
+            ExitCode::FAILURE
+        }
+    }
 }

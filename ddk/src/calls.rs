@@ -11,7 +11,7 @@ use crate::handles::Handle;
 use longshore_core::NtStatus;
 use longshore_hardware::BusAddress;
 use std::any::Any;
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::panic::resume_unwind;
 use std::ptr::{null_mut, with_exposed_provenance_mut};
 
@@ -24,14 +24,24 @@ pub(crate) type AttachRoutine = unsafe extern "C" fn(Pointer, *mut Pointer) -> S
 /// `LsDetachDevice`.
 pub(crate) type DetachRoutine = unsafe extern "C" fn(Pointer);
 
+/// How many panics may wait for the same C code to return. On a machine that was switched off each call may be one, so
+/// code that polls without a bound would never end.
+const PATIENCE: u32 = 100_000;
+
 thread_local! {
     static CAUGHT: RefCell<Option<Box<dyn Any + Send>>> = const { RefCell::new(None) };
+    static WAITING: Cell<u32> = const { Cell::new(0) };
 }
 
-/// Keeps a panic that must not cross C code until the C code has returned.
+/// Keeps a panic that must not cross C code until the C code has returned. If it never does, the process ends.
 pub(crate) fn keep_panic(payload: Box<dyn Any + Send>) {
     let before = CAUGHT.replace(Some(payload));
     drop(before);
+    WAITING.set(WAITING.get() + 1);
+    if WAITING.get() > PATIENCE {
+        eprintln!("C code goes on for ever although its machine is switched off");
+        std::process::abort();
+    }
 }
 
 /// Calls C code on the machine of `edge`. A panic of ours that it could not see goes on once it has returned.
@@ -41,6 +51,7 @@ fn into_c<R>(edge: &Edge, call: impl FnOnce() -> R) -> R {
     if !std::thread::panicking()
         && let Some(payload) = CAUGHT.take()
     {
+        WAITING.set(0);
         resume_unwind(payload);
     }
     result

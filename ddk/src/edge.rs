@@ -1,17 +1,21 @@
 //! The edge of a machine, where C code begins.
 
+use crate::channel::Channel;
 use crate::deferred::Deferreds;
 use crate::handles::{Handle, Handles};
+use crate::interface::Interface;
 use crate::interrupts::Interrupts;
 use crate::pool::Pool;
-use crate::registry::{Channel, Record};
+use crate::registry::Record;
 use crate::spin::SpinLocks;
 use crate::world::{Computer, World};
 use crate::{current, deferred};
 use longshore_core::machine::{Cpu, Machine};
 use longshore_core::{Event, Irql, NtStatus, Passive, Rule};
+use longshore_netdma::NetDma;
+use longshore_netdma::registry::Misuse;
 use std::fmt;
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, OnceLock, Weak};
 
 /// Levels are checked at run time here; whoever breaks one breaks this.
 pub(crate) const LEVEL: Rule = Rule("A-26");
@@ -20,6 +24,7 @@ pub(crate) const LEVEL: Rule = Rule("A-26");
 /// attached to it.
 pub struct Edge {
     pub(crate) world: Box<dyn World>,
+    pub(crate) interface: Box<dyn Interface>,
     pub(crate) me: Weak<Self>,
     /// The CPU that plays the engine.
     pub(crate) engine: Cpu,
@@ -30,17 +35,23 @@ pub struct Edge {
     pub(crate) deferreds: Deferreds,
     pub(crate) spin_locks: SpinLocks,
     pub(crate) pool: Pool,
+    complaint: OnceLock<Complaint>,
 }
 
+/// What hears of misuse: the call, the rule it broke, and what it was refused with.
+type Complaint = Box<dyn Fn(&'static str, Rule, NtStatus) + Send + Sync>;
+
 impl Edge {
-    /// The edge of `machine`, on which `engine` is the CPU that plays the engine.
-    pub fn open<M: Machine>(machine: &M, passive: &Passive, engine: Cpu) -> Arc<Self> {
+    /// The edge of the machine that `interface` is on; C code registers its providers there. `engine` is the CPU that
+    /// plays the engine.
+    pub fn open<M: Machine>(interface: &NetDma<M>, passive: &Passive, engine: Cpu) -> Arc<Self> {
         let _ = passive; // the queues are made here, and that is for PASSIVE
         Arc::new_cyclic(|me| {
-            let world: Box<dyn World> = Box::new(Computer::new(machine));
+            let world: Box<dyn World> = Box::new(Computer::new(interface.machine()));
             let deferreds = deferred::Deferreds::new(world.as_ref(), me);
             Self {
                 world,
+                interface: Box::new(interface.clone()),
                 me: me.clone(),
                 engine,
                 devices: Handles::default(),
@@ -50,8 +61,15 @@ impl Edge {
                 deferreds,
                 spin_locks: SpinLocks::default(),
                 pool: Pool::default(),
+                complaint: OnceLock::new(),
             }
         })
+    }
+
+    /// Calls `hear` whenever C code breaks the contract, so that a check can make a finding of it. Only the first one
+    /// that is set is called. The machine hears of it as an event in any case.
+    pub fn on_misuse(&self, hear: impl Fn(&'static str, Rule, NtStatus) + Send + Sync + 'static) {
+        let _ = self.complaint.set(Box::new(hear));
     }
 
     /// C code that this thread calls from here on runs on this machine.
@@ -59,10 +77,18 @@ impl Edge {
         current::set(&self.me);
     }
 
-    /// Says that the caller broke `rule`. Returns what it is refused with.
+    /// Says that C code broke `rule`. Returns what it is refused with.
     pub(crate) fn misuse(&self, call: &'static str, rule: Rule, status: NtStatus) -> NtStatus {
         self.world.emit(Event::Misuse(call, rule, status));
+        self.complain(Misuse { call, rule, status });
         status
+    }
+
+    /// Passes on what the machine has heard already.
+    pub(crate) fn complain(&self, misuse: Misuse) {
+        if let Some(hear) = self.complaint.get() {
+            hear(misuse.call, misuse.rule, misuse.status);
+        }
     }
 
     /// As [`Self::misuse`], where the status is the only one that the contract has.

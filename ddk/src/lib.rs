@@ -19,11 +19,14 @@
 
 pub mod abi;
 mod calls;
+mod channel;
 mod current;
 mod deferred;
+mod driver;
 pub mod edge;
 mod exports;
 mod handles;
+mod interface;
 mod interrupts;
 mod memory;
 pub mod module;
@@ -31,6 +34,7 @@ mod pool;
 pub mod provider;
 mod registry;
 mod spin;
+mod told;
 mod world;
 
 pub use edge::Edge;

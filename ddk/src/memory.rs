@@ -2,6 +2,7 @@
 #![allow(unsafe_code)] // C code hands in pointers to its own memory; here they are read and written, once, and nowhere else.
 
 use crate::abi::netdma::ProviderCharacteristics;
+use crate::abi::types::UnicodeString;
 use longshore_hardware::{BusAddress, DmaMemory, MemoryError};
 use std::mem::MaybeUninit;
 use std::ptr;
@@ -54,6 +55,26 @@ pub(crate) unsafe fn characteristics(at: *const ProviderCharacteristics) -> Opti
         ptr::copy_nonoverlapping(at.cast::<u8>(), whole.as_mut_ptr().cast::<u8>(), len);
         Some(whole.assume_init())
     }
+}
+
+/// Reads a text. `None` if there is none, or if it is longer than its own room.
+///
+/// # Safety
+///
+/// The buffer is NULL, or as many bytes as the text says it has can be read there.
+pub(crate) unsafe fn text(at: &UnicodeString) -> Option<String> {
+    if at.buffer.is_null() || at.length > at.maximum_length || !at.length.is_multiple_of(2) {
+        return None;
+    }
+    let units = (0..usize::from(at.length / 2)).map(|unit| {
+        // SAFETY: it lies within the text, which can be read.
+        unsafe { at.buffer.add(unit).read_unaligned() }
+    });
+    Some(
+        char::decode_utf16(units)
+            .map(|unit| unit.unwrap_or(char::REPLACEMENT_CHARACTER))
+            .collect(),
+    )
 }
 
 /// Carries bytes from the machine's memory to C's.

@@ -47,7 +47,7 @@ impl Module {
         // SAFETY: whoever calls this wants the code of the module to run in this process; its initialisers are a part
         // of that.
         let library = unsafe { Library::open(Some(path.as_ref()), RTLD_NOW | RTLD_LOCAL) }
-            .map_err(|error| LoadError::Open(error.to_string()))?;
+            .map_err(|error| LoadError::Open(reason(&error)))?;
         // SAFETY: the header `longshore.h` declares the two symbols with these types, and a module is what keeps to it.
         let (attach, detach) = unsafe {
             (
@@ -60,6 +60,12 @@ impl Module {
         std::mem::forget(library);
         Ok(Self { attach, detach })
     }
+}
+
+/// The loader's own words.
+fn reason(error: &libloading::Error) -> String {
+    let source = std::error::Error::source(error);
+    source.map_or_else(|| error.to_string(), ToString::to_string)
 }
 
 /// A device that a module drives. Dropping it detaches the device, which is for PASSIVE: the module is called at that
@@ -118,8 +124,8 @@ impl Attached {
     /// The provider that the module registered for the device.
     pub fn provider(self: &Arc<Self>) -> Option<Arc<CProvider>> {
         let found = self.edge.providers.find(|record| record.device == self.device);
-        let (handle, record) = found.into_iter().next()?;
-        Some(Arc::new(CProvider::new(self.clone(), handle, record)))
+        let (_, record) = found.into_iter().next()?;
+        Some(Arc::new(CProvider::new(self.clone(), record.driver.clone())))
     }
 }
 

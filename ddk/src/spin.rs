@@ -47,6 +47,14 @@ impl SpinLocks {
         held
     }
 
+    /// Whether the caller holds any.
+    pub(crate) fn held_here(&self, world: &dyn World) -> bool {
+        let here = Holder::here(world);
+        hold(&self.0)
+            .values()
+            .any(|place| place.is_some_and(|(holder, _)| holder == here))
+    }
+
     /// Takes the lock and raises to DISPATCH; returns the level before. `None` if there is no such lock, or the caller
     /// has it already.
     pub(crate) fn acquire(&self, world: &dyn World, lock: usize) -> Option<Irql> {
@@ -94,5 +102,24 @@ impl SpinLocks {
         world.set_level(before);
         world.point();
         before == level
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn another_caller_waits_and_the_holder_is_wrong() {
+        let locks = SpinLocks::default();
+        let here = thread::current().id();
+        let (first, second) = (Holder(here, Cpu(0)), Holder(here, Cpu(1)));
+        let take = |holder| locks.try_take(holder, 0x40, Irql::PASSIVE);
+        assert!(matches!(take(first), Taken::Wrong), "never initialised");
+        locks.initialize(0x40);
+        assert!(matches!(take(first), Taken::Yes));
+        assert!(matches!(take(second), Taken::Busy));
+        assert!(matches!(take(first), Taken::Wrong));
+        assert!(locks.forget(0x40..0x41), "it is held");
     }
 }

@@ -6,18 +6,35 @@ mod support;
 use longshore_ddk::{Edge, Module};
 use longshore_drydock::suites::client::check_client;
 use longshore_drydock::{Bay, Check, check_provider};
-use longshore_netdma::Provider;
+use longshore_netdma::registry::Config;
+use longshore_netdma::{NetDma, Provider, Version};
 use std::sync::Arc;
+use std::time::Duration;
 use support::module;
 
 const SOURCES: [&str; 2] = ["tests/c/provider.c", "tests/c/engine.c"];
+
+/// A computer with message interrupts, so that the provider hears where its own are to arrive.
+const MESSAGES: Config = Config {
+    version: Version::V2_1,
+    message_interrupts: true,
+    patience: Duration::from_millis(1),
+};
 
 /// Small pieces, so that there are points in the middle of a descriptor.
 const PIECE: &str = "-DENGINE_PIECE=16";
 
 /// The provider that a module registers for a device on the machine of this bay.
 fn attach(bay: &Bay<'_>, module: &Module) -> Arc<dyn Provider> {
-    let edge = Edge::open(bay.machine(), bay.passive(), bay.machine().engine_cpu());
+    let net = NetDma::new(bay.passive(), bay.machine(), MESSAGES);
+    let edge = Edge::open(&net, bay.passive(), bay.machine().engine_cpu());
+    let machine = bay.machine().clone();
+    edge.on_misuse(move |call, rule, status| {
+        machine.find(
+            rule,
+            format!("{call} was called against the contract, and refused with {status}"),
+        );
+    });
     let attached = edge.attach(bay.passive(), module).expect("attached");
     attached.provider().expect("a provider was registered")
 }

@@ -9,7 +9,7 @@ use longshore_ddk::{Edge, Module};
 use longshore_hardware::netdma::{CompletionWord, ControlFlags, DESCRIPTOR_SIZE, Descriptor, TransferStatus};
 use longshore_hardware::{BusAddress, DmaMemory, Lease};
 use longshore_host::{Config, Host, Machine, Memory, Signal};
-use longshore_netdma::{ChannelInterface, ChannelParameters, Provider, ProviderChannel};
+use longshore_netdma::{ChannelInterface, ChannelParameters, NetDma, Provider, ProviderChannel, registry};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use support::module;
@@ -64,7 +64,8 @@ impl Bench {
         let lease = |len| Lease::new(machine.memory(), len, 64).unwrap();
         let word = lease(64);
         let bell = Arc::new(Bell(machine.signal(&passive, "told")));
-        let attached = Edge::open(machine, &passive, Cpu(1))
+        let net = NetDma::new(&passive, machine, registry::Config::default());
+        let attached = Edge::open(&net, &passive, Cpu(1))
             .attach(&passive, module)
             .unwrap();
         let parameters = ChannelParameters::new(word.address(), 1);

@@ -1,12 +1,19 @@
 //! NetDMA's client side and the NDIS channel keep their promises at every point.
+#![allow(clippy::unwrap_used)] // What a test sets up works, or the test has failed.
 
+use longshore_core::Passive;
+use longshore_core::completion::Outcome;
+use longshore_core::machine::{Cpu, Machine as _, Signal as _};
 use longshore_drydock::broken::stack::reference_rig;
+use longshore_drydock::machine::{Config as Dock, Machine, Pairs, Plan, run};
 use longshore_drydock::reference::CancelStyle;
 use longshore_drydock::suites::client::check_client;
 use longshore_drydock::suites::miniport::check_miniport;
 use longshore_engines::cpu::{Config, CpuEngine};
-use longshore_netdma::Version;
+use longshore_hardware::Lease;
+use longshore_netdma::{Channel, Completion, Version};
 use std::sync::Arc;
+use std::time::Duration;
 
 /// Proves: NETDMA-002, RACE-6, RACE-9, AMB-12, PAIN-08, PAIN-09, PAIN-13, PAIN-23.
 ///
@@ -35,5 +42,46 @@ fn set_up_and_complete_keep_the_contract_at_every_point() {
     for interrupts in [true, false] {
         let check = check_miniport(move |bay| reference_rig(bay, interrupts, CancelStyle::Honest));
         check.seeds(200).at_every_point().assert();
+    }
+}
+
+/// Proves: PAIN-04.
+///
+/// Whoever asks how many copies are pending has the ring for a moment, and so has the one who looks before he sleeps.
+/// The deferred call that comes just then must be made up for, or the sleeper wakes only when his time is up.
+#[test]
+fn a_question_in_between_swallows_no_interrupt() {
+    for seed in 0..500 {
+        let body = move |machine: &Machine, passive: &mut Passive| {
+            let config = Config {
+                cpu: machine.engine_cpu(),
+                ..Config::default()
+            };
+            let engine = CpuEngine::open(passive, machine, config);
+            let channel = Arc::new(Channel::open(passive, machine, &engine, 4).unwrap());
+            let lease = || Lease::new(machine.memory(), 64, 64).unwrap();
+            let (to, from) = (lease(), lease());
+            let asks = Arc::clone(&channel);
+            let over = Arc::new(machine.signal(passive, "the questions are over"));
+            let told = Arc::clone(&over);
+            machine.spawn(Cpu(1), "asks", move |_| {
+                (0..40).for_each(|_| assert!(asks.pending() <= 1));
+                drop(asks);
+                told.set();
+            });
+            let limit = Duration::from_secs(1);
+            for _ in 0..4 {
+                let (level, interrupt) = ((&*passive).into(), Completion::INTERRUPT);
+                let copy = channel.copy(level, to.address(), from.address(), 64, interrupt);
+                let begun = machine.now();
+                let outcome = channel.wait(passive, copy.unwrap(), limit);
+                assert_eq!(outcome, Ok(Outcome::COMPLETED));
+                let taken = Duration::from_nanos(machine.now().0 - begun.0);
+                assert!(taken < limit, "found only when the time was up");
+            }
+            let _ = over.wait(passive);
+        };
+        let run = run(&Dock::default(), &Plan::seed(seed), Pairs::default(), body);
+        assert!(run.findings.is_empty(), "seed {seed}: {:?}", run.findings);
     }
 }

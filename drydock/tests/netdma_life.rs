@@ -361,6 +361,7 @@ fn clients_are_told_before_the_power_goes_and_after_every_channel_was_started_ag
         }
         let refused = life.client.allocate(passive, life.registration.id(), OPTIONS);
         assert_eq!(refused.unwrap_err(), AllocationError::NotStarted);
+        life.spy.lose_power(passive);
         life.spy.serve(true);
         life.registration.notify(passive, PowerChange::Up);
         assert_eq!(life.spy.log(), ["start", "start", "told: up"]);
@@ -386,6 +387,7 @@ fn a_channel_whose_outcomes_nobody_took_works_again_after_the_power_came_back() 
             .map_while(|cargo| cargo.copy(passive, &channel).ok())
             .collect();
         life.registration.notify(passive, PowerChange::Down);
+        life.spy.lose_power(passive);
         life.registration.notify(passive, PowerChange::Up);
         for copy in full {
             assert_eq!(channel.take(copy), Some(Outcome::COMPLETED));
@@ -412,6 +414,7 @@ fn a_provider_of_version_1_0_cannot_tell_and_is_started_again_when_the_computer_
         let copy = cargoes[0].copy(passive, &channel).unwrap();
         assert_eq!(channel.wait(passive, copy, PATIENCE), Ok(Outcome::COMPLETED));
         drop((old.spy.log(), new.log()));
+        old.spy.lose_power(passive);
         old.net.woke(passive);
         assert_eq!(old.spy.log(), ["start"]);
         assert!(new.log().is_empty(), "it tells by itself");
@@ -486,6 +489,29 @@ fn a_stop_over_a_dead_engine_resets_it_after_a_bounded_time_and_every_copy_has_a
             assert!(!cargoes[at].arrived());
         }
         life.registration.deregister(passive);
+    });
+}
+
+/// Proves: AMB-14.
+#[test]
+fn a_stop_over_an_engine_that_answers_nothing_leaves_it_the_memory_and_ends_too() {
+    once(|machine, passive| {
+        let life = Life::new(machine, passive, Spy::new(machine, passive, Version::V2_1));
+        let channel = life.channel(passive);
+        life.spy.die_for_good();
+        let cargo = Cargo::new(machine);
+        let copy = cargo.copy(passive, &channel).unwrap();
+        let before = machine.now();
+        life.registration.stop(passive);
+        let took = machine.now().0 - before.0;
+        assert!(took < 4 * PATIENCE.as_nanos() as u64, "{took} ns");
+        let outcome = channel.take(copy).expect("an outcome");
+        assert!(outcome.verdict != Verdict::Completed && outcome.residue == LENGTH);
+        assert_eq!(life.spy.out(), 1, "what is not quiet is not freed");
+        assert_eq!(Cargo::new(machine).copy(passive, &channel), Err(Refused::Closed));
+        life.registration.deregister(passive);
+        drop(channel);
+        machine.keep((cargo, life.spy));
     });
 }
 

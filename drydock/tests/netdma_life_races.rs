@@ -250,11 +250,44 @@ fn of_two_stops_at_once_one_works_and_the_other_is_refused() {
         let registration = Arc::new(registration);
         let over = {
             let registration = registration.clone();
-            meanwhile(machine, passive, move |passive| registration.stop(passive))
+            meanwhile(machine, passive, move |passive| {
+                registration.stop(passive);
+            })
         };
         registration.stop(passive);
         let _ = over.wait(passive);
         spy.serve(false);
         spy.has_all_back();
+    });
+}
+
+/// Proves: NETDMA-113, RACE-9.
+#[test]
+fn a_client_that_copies_on_while_the_power_comes_back_is_refused_for_nothing_else() {
+    explore("copy-against-power-up", 1_000, |machine, passive| {
+        let life = Life::new(machine, passive, Spy::new(machine, passive, Version::V1_1));
+        let id = life.registration.id();
+        // So small that the operation that starts the engine again is soon in the way.
+        let channel = Arc::new(life.client.allocate(passive, id, life::ring(3)).unwrap());
+        let cargo = Cargo::new(machine);
+        let (copies, clock) = (channel.clone(), machine.clone());
+        let over = meanwhile(machine, passive, move |passive| {
+            let mut left = 4;
+            while left > 0 {
+                match cargo.copy(passive, &copies) {
+                    Ok(copy) => {
+                        assert_eq!(copies.wait(passive, copy, PATIENCE), Ok(Outcome::COMPLETED));
+                        left -= 1;
+                    }
+                    Err(Refused::Paused) => clock.relax(),
+                    Err(other) => panic!("{other}"),
+                }
+            }
+        });
+        life.registration.notify(passive, PowerChange::Down);
+        life.spy.lose_power(passive);
+        life.registration.notify(passive, PowerChange::Up);
+        let _ = over.wait(passive);
+        life.leave(passive);
     });
 }

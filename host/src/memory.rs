@@ -79,7 +79,7 @@ impl Memory {
     ///
     /// What is lent cannot be touched before it comes back:
     ///
-    /// ```compile_fail,E0499
+    /// ```compile_fail,E0506
     /// # let host = longshore_host::Host::new(Default::default()).unwrap();
     /// # let memory = longshore_core::Machine::memory(host.machine());
     /// let mut copy = [0; 4];

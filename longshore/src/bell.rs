@@ -7,8 +7,9 @@
 
 use crate::core::machine::{Cpu, Machine as _, Signal as _, Waited};
 use crate::core::{Device, Dispatch, Passive};
-use crate::hardware::BusAddress;
-use crate::host::{Machine, Signal};
+use crate::hardware::netdma::{CompletionWord, TransferStatus};
+use crate::hardware::{BusAddress, DmaMemory as _};
+use crate::host::{Machine, Memory, Signal};
 use crate::netdma::ChannelInterface;
 use rustix::event::{EventfdFlags, eventfd};
 use std::collections::VecDeque;
@@ -25,10 +26,12 @@ pub(crate) struct Bell {
     /// Where the engine's deferred call runs.
     cpu: AtomicU32,
     fd: OnceLock<OwnedFd>,
+    /// Where the completion word stands.
+    word: OnceLock<BusAddress>,
+    memory: Memory,
     sleepers: Mutex<Sleepers>,
 }
 
-#[derive(Default)]
 struct Sleepers {
     /// A thread waits for the signal.
     thread: bool,
@@ -36,8 +39,10 @@ struct Sleepers {
     wakers: VecDeque<Waker>,
     /// The event is readable.
     raised: bool,
-    /// The engine has something to tell of that nobody has seen.
+    /// The engine has something to tell of that nobody has seen, or the time has.
     expecting: bool,
+    /// The last descriptor that the user knows to be done.
+    seen: BusAddress,
 }
 
 impl Bell {
@@ -46,8 +51,26 @@ impl Bell {
             signal: machine.signal(passive, "channel bell"),
             cpu: AtomicU32::new(0),
             fd: OnceLock::new(),
-            sleepers: Mutex::default(),
+            word: OnceLock::new(),
+            memory: machine.memory(),
+            sleepers: Mutex::new(Sleepers {
+                thread: false,
+                wakers: VecDeque::new(),
+                raised: false,
+                expecting: false,
+                seen: BusAddress::NULL,
+            }),
         }
+    }
+
+    /// The engine will write its word here.
+    pub(crate) fn set_word(&self, word: BusAddress) {
+        let _ = self.word.set(word);
+    }
+
+    fn load_word(&self) -> CompletionWord {
+        let word = self.word.get().map(|&word| self.memory.load_u64(word));
+        CompletionWord::from_raw(word.and_then(Result::ok).unwrap_or(0))
     }
 
     pub(crate) fn set_cpu(&self, cpu: Cpu) {
@@ -60,9 +83,14 @@ impl Bell {
 
     /// Wakes everyone.
     pub(crate) fn ring(&self) {
+        self.ring_if(|_| true);
+    }
+
+    /// Wakes everyone; makes the event readable only if there is `news`. One that is late tells of what was seen.
+    fn ring_if(&self, news: impl FnOnce(&Sleepers) -> bool) {
         let (thread, tasks) = {
             let mut sleepers = self.sleepers();
-            if sleepers.expecting {
+            if sleepers.expecting && self.has_fd() && news(&sleepers) {
                 self.raise(&mut sleepers);
             }
             (sleepers.thread, sleepers.wakers.len())
@@ -145,13 +173,19 @@ impl Bell {
     pub(crate) fn lower(&self) {
         let mut sleepers = self.sleepers();
         self.read(&mut sleepers);
-        sleepers.expecting = true;
     }
 
-    /// After a look: whether there is more to see at once, and whether the engine has more to tell.
-    pub(crate) fn looked(&self, more: bool, expecting: bool) {
+    /// Before a call: it may give the engine something to tell of.
+    pub(crate) fn expect(&self) {
+        self.sleepers().expecting = true;
+    }
+
+    /// After a call: whether there is more to see at once, whether there is more to come, and the last descriptor that is
+    /// known to be done.
+    pub(crate) fn looked(&self, more: bool, expecting: bool, seen: BusAddress) {
         let mut sleepers = self.sleepers();
         sleepers.expecting = expecting;
+        sleepers.seen = seen;
         if more {
             self.raise(&mut sleepers);
         } else if !expecting {
@@ -184,8 +218,14 @@ impl ChannelInterface for Bell {
         Cpu(self.cpu.load(Ordering::Relaxed))
     }
 
-    fn interrupt_dpc(&self, _: &Dispatch, _: BusAddress) {
-        self.ring();
+    // The ring has one descriptor more than can be in flight. So a word that names the last one known to be done says
+    // nothing new, and not that a whole lap was done.
+    fn interrupt_dpc(&self, _: &Dispatch, last: BusAddress) {
+        self.ring_if(|sleepers| {
+            let word = self.load_word();
+            let stopped = last.is_null() || word.status() == TransferStatus::HALTED;
+            stopped || word.descriptor() != sleepers.seen
+        });
     }
 }
 

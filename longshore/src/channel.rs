@@ -3,7 +3,7 @@
 use crate::bell::Bell;
 use crate::buffer::{Buffer, BufferError};
 use crate::core::machine::{Instant, Machine as _, Timer as _};
-use crate::core::{AtMostDispatch, Dispatch, Passive};
+use crate::core::{AtMostDispatch, Passive};
 use crate::cpu::InlineCpu;
 use crate::engine::Engine;
 use crate::host::{Host, Machine, Timer};
@@ -51,11 +51,12 @@ pub struct DmaChannel<E: Engine = InlineCpu> {
     state: RefCell<State<E>>,
     bell: Arc<Bell>,
     /// Rings when a time is up, for those who sleep.
-    alarm: Option<Timer>,
+    alarm: Timer,
     armed: Cell<Option<Instant>>,
     /// Tasks may wait for the bell.
     awaited: Cell<bool>,
     looks: u32,
+    pub(crate) patience: Duration,
     machine: Machine,
     host: Arc<Host>,
 }
@@ -83,14 +84,17 @@ impl<E: Engine> DmaChannel<E> {
             started.limits,
             ring_options,
             bell.clone(),
-            started.allocate,
+            |level, parameters, interface| {
+                bell.set_word(parameters.completion);
+                (started.allocate)(level, parameters, interface)
+            },
         )
         .map_err(OpenError::Ring)?;
         bell.set_cpu(ring.cpu());
-        let alarm = E::RUNS_BY_ITSELF.then(|| {
+        let alarm = {
             let bell = bell.clone();
             machine.timer(&passive, "channel alarm", move |_| bell.ring())
-        });
+        };
         Ok(Self {
             state: RefCell::new(State::new(ring, &machine)),
             bell,
@@ -98,6 +102,7 @@ impl<E: Engine> DmaChannel<E> {
             armed: Cell::new(None),
             awaited: Cell::new(false),
             looks: options.looks,
+            patience: options.patience,
             machine,
             host,
         })
@@ -136,6 +141,7 @@ impl<E: Engine> DmaChannel<E> {
         };
         state.submit(tag, job, || self.machine.now())?;
         self.arm(&state);
+        self.keep_event(&state);
         Ok(())
     }
 
@@ -251,12 +257,13 @@ impl<E: Engine> DmaChannel<E> {
         call: impl FnOnce(&mut State<E>, AtMostDispatch<'_>) -> R,
     ) -> Result<R, Reason> {
         let mut state = self.state.try_borrow_mut().map_err(|_| Reason::NotHere)?;
+        if self.bell.has_fd() {
+            // The engine may be done before this call is.
+            self.bell.expect();
+        }
         let result = self.at_level(|level| call(&mut state, level))?;
         self.arm(&state);
-        if self.bell.has_fd() {
-            let more = state.has_tagged() || state.is_busy();
-            self.bell.looked(more, state.ring.is_engine_busy());
-        }
+        self.keep_event(&state);
         // What this call brought about, no interrupt tells those who await it.
         let news = self.awaited.get() && (state.take_mailed() || state.ring.has_work());
         drop(state);
@@ -276,13 +283,8 @@ impl<E: Engine> DmaChannel<E> {
 
     #[inline]
     fn at_level<R>(&self, call: impl FnOnce(AtMostDispatch<'_>) -> R) -> Result<R, Reason> {
-        match Passive::now(&self.machine) {
-            Some(passive) => Ok(call((&passive).into())),
-            None => {
-                let dispatch = Dispatch::now(&self.machine).ok_or(Reason::NotHere)?;
-                Ok(call((&dispatch).into()))
-            }
-        }
+        let level = AtMostDispatch::now(&self.machine).ok_or(Reason::NotHere)?;
+        Ok(call(level))
     }
 
     /// Sets the alarm to the next time that is up.
@@ -293,8 +295,19 @@ impl<E: Engine> DmaChannel<E> {
             return;
         }
         self.armed.set(next);
-        if let (Some(alarm), Some(next)) = (&self.alarm, next) {
-            alarm.set(Duration::from_nanos(next.0.saturating_sub(self.machine.now().0)));
+        if let Some(next) = next {
+            self.alarm
+                .set(Duration::from_nanos(next.0.saturating_sub(self.machine.now().0)));
+        }
+    }
+
+    /// Keeps the event right, if there is one.
+    #[inline]
+    fn keep_event(&self, state: &State<E>) {
+        if self.bell.has_fd() {
+            let more = state.has_tagged() || state.is_busy();
+            let expecting = state.ring.is_engine_busy() || state.ring.next_deadline().is_some();
+            self.bell.looked(more, expecting, state.ring.last_done());
         }
     }
 

@@ -7,6 +7,7 @@ use crate::netdma;
 use std::fmt;
 use std::io;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// How a channel is opened.
 ///
@@ -23,6 +24,7 @@ pub struct Options {
     pub(crate) memory: u64,
     pub(crate) host: Option<Arc<Host>>,
     pub(crate) looks: u32,
+    pub(crate) patience: Duration,
 }
 
 impl Options {
@@ -33,6 +35,7 @@ impl Options {
             memory: 64 << 20,
             host: None,
             looks: 1_000,
+            patience: Duration::from_secs(10),
         }
     }
 
@@ -63,6 +66,14 @@ impl Options {
     #[must_use]
     pub fn looks(mut self, looks: u32) -> Self {
         self.looks = looks;
+        self
+    }
+
+    /// How long the end of a [scope](DmaChannel::scope) waits for an operation before it cancels it, and then again before
+    /// it gives it up: ten seconds if not told otherwise.
+    #[must_use]
+    pub fn patience(mut self, patience: Duration) -> Self {
+        self.patience = patience;
         self
     }
 

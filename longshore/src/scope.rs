@@ -10,11 +10,6 @@ use crate::netdma::Request;
 use crate::outcome::{Outcome, Reason};
 use std::cell::RefCell;
 use std::fmt;
-use std::time::Duration;
-
-/// How long the end of a scope waits for an operation before it cancels it, and then again before it gives it up. What was
-/// lent is out of the engine's reach in any case.
-const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Lends slices to a channel's engine; see [`DmaChannel::scope`].
 pub struct Scope<'s, 'env, E: Engine> {
@@ -40,7 +35,8 @@ pub enum ScopeError {
 
 impl<E: Engine> DmaChannel<E> {
     /// Copies between slices that are only borrowed. Whatever is begun in the section is over when this returns; if the
-    /// section panics it is cancelled.
+    /// section panics it is cancelled. Whatever an engine does that will not let go, it reaches nothing of what was lent
+    /// from then on.
     ///
     /// Lent memory is slower to reach than a [buffer](Self::buffer).
     ///
@@ -60,7 +56,7 @@ impl<E: Engine> DmaChannel<E> {
     ///
     /// Inside, what was lent cannot be touched:
     ///
-    /// ```compile_fail,E0499
+    /// ```compile_fail,E0506
     /// # use longshore::{DmaChannel, InlineCpu};
     /// # let channel = DmaChannel::open(InlineCpu).unwrap();
     /// let mut bytes = [0; 8];
@@ -139,9 +135,9 @@ impl<'s, 'env, E: Engine> Scope<'s, 'env, E> {
         if channel.is_taken(key) {
             return Some(Outcome::Completed);
         }
-        let letter = channel.fetch(key, Some(PATIENCE)).or_else(|| {
+        let letter = channel.fetch(key, Some(channel.patience)).or_else(|| {
             channel.cancel_key(key);
-            channel.fetch(key, Some(PATIENCE))
+            channel.fetch(key, Some(channel.patience))
         });
         letter.map(|letter| letter.outcome)
     }
@@ -153,7 +149,7 @@ impl<E: Engine> Drop for Scope<'_, '_, E> {
         for key in self.open.take() {
             if !self.channel.is_taken(key) {
                 self.channel.cancel_key(key);
-                self.channel.fetch(key, Some(PATIENCE));
+                self.channel.fetch(key, Some(self.channel.patience));
             }
         }
     }

@@ -271,6 +271,7 @@ fn a_time_limit_cancels(engine: impl Engine) {
     let first = channel.start(Job::fence()).unwrap().wait();
     assert!(first.outcome.is_completed());
     channel.suspend().unwrap();
+    let begin = Instant::now();
     let (source, destination) = pair(&channel, 100, 1);
     channel
         .submit(
@@ -282,7 +283,6 @@ fn a_time_limit_cancels(engine: impl Engine) {
     channel
         .submit(6, Job::copy(source, destination).within(LONG * 100))
         .unwrap();
-    let begin = Instant::now();
     assert!(channel.wait(Some(LONG)));
     assert!(begin.elapsed() >= Duration::from_millis(20) && begin.elapsed() < LONG / 2);
     let late = poll_all(&channel, 1);
@@ -321,6 +321,11 @@ fn dropping_an_operation_frees_its_buffers(engine: impl Engine) {
         assert!(has_room_for_two(&channel, len));
     }
     assert_eq!(channel.pending(), 0);
+    channel.suspend().unwrap();
+    let (source, destination) = pair(&channel, len, 1);
+    drop(channel.copy(source, destination).unwrap());
+    assert_eq!(channel.pending(), 0, "it was cancelled");
+    assert!(has_room_for_two(&channel, len));
 }
 
 fn forgetting_an_operation_leaks_buffers_only(engine: impl Engine) {

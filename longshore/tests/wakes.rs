@@ -212,6 +212,14 @@ fn the_event_tells_when_to_poll(engine: impl Engine) {
     sleep_for(&channel, fd, 5);
     assert!(!is_readable(fd, now));
 
+    // Not even the doorbell was rung: only the time tells of this.
+    channel
+        .submit(9, Job::fence().within(Duration::from_millis(20)))
+        .unwrap();
+    assert!(!is_readable(fd, now));
+    sleep_for(&channel, fd, 1);
+    assert!(!is_readable(fd, now));
+
     for round in 0..200 {
         channel
             .submit(1, Job::fill(channel.buffer(9_000).unwrap(), 1))
@@ -231,6 +239,26 @@ fn the_event_tells_when_to_poll_inline() {
 #[test]
 fn the_event_tells_when_to_poll_the_worker() {
     the_event_tells_when_to_poll(WorkerCpu);
+}
+
+/// The engine has more to tell, but nothing is there to be polled yet.
+#[test]
+fn the_event_is_not_readable_while_the_engine_is_held() {
+    let channel = DmaChannel::open(WorkerCpu).unwrap();
+    let _ = channel.start(Job::fence()).unwrap().wait();
+    let fd = channel.event_fd().unwrap();
+    channel.suspend().unwrap();
+    for tag in 0..2 {
+        channel.submit(tag, Job::fence()).unwrap();
+    }
+    channel.doorbell().unwrap();
+    assert!(!is_readable(fd, Duration::from_millis(10)));
+    assert_eq!(channel.cancel(1), 1);
+    sleep_for(&channel, fd, 1);
+    assert!(!is_readable(fd, Duration::from_millis(10)));
+    channel.resume().unwrap();
+    sleep_for(&channel, fd, 1);
+    assert!(!is_readable(fd, Duration::ZERO));
 }
 
 /// The event is asked for when outcomes wait already.

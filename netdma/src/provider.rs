@@ -65,7 +65,7 @@ bitflags! {
 
 /// What a provider says about itself when it registers.
 #[doc(alias = "NET_DMA_PROVIDER_CHARACTERISTICS")]
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Characteristics {
     /// The version of the contract it implements.
     pub version: Version,
@@ -76,7 +76,7 @@ pub struct Characteristics {
     /// The most channels that an engine of this type has.
     pub max_channels: u32,
     /// Its name for a reader. From version 2.0 on there must be one.
-    pub friendly_name: Option<&'static str>,
+    pub friendly_name: Option<Arc<str>>,
 }
 
 /// What a provider says about its engine, each time it starts.

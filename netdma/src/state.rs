@@ -167,6 +167,7 @@ pub enum Action {
 pub const TABLE: &str = "NetDMA channel";
 
 /// The table: the state after an input, and what to do about it.
+#[inline]
 pub const fn step(state: State, input: Input) -> (State, Action) {
     match input {
         Input::Start => start(state),

@@ -4,9 +4,10 @@
 use super::export;
 use crate::abi::netdma::{PnpNotification, ProviderAttributes, ProviderCharacteristics};
 use crate::abi::types::{PhysicalAddress, Pointer, Status};
+use crate::edge::Edge;
 use crate::handles::Handle;
 use crate::memory;
-use crate::registry::VERSION;
+use crate::told;
 use longshore_core::NtStatus;
 use std::ptr::{null_mut, with_exposed_provenance_mut};
 
@@ -29,10 +30,10 @@ fn handle(pointer: Pointer) -> Handle {
 
 #[unsafe(no_mangle)]
 pub(super) extern "C" fn NetDmaGetVersion() -> u32 {
-    export((), |edge| {
+    export(0, |edge| {
         edge.at_passive("NetDmaGetVersion");
-    });
-    VERSION.packed()
+        edge.interface.version().unwrap_or(0)
+    })
 }
 
 /// # Safety
@@ -50,7 +51,11 @@ pub(super) unsafe extern "C" fn NetDmaRegisterProvider(
         let (Some(given), false) = (given, place.is_null()) else {
             return edge.refuse("NetDmaRegisterProvider", "NETDMA-020").into();
         };
-        let result = edge.register(context.expose_provenance(), &given);
+        // Only from 2.0 on is there a name (NETDMA-020).
+        let named = told::version(&given).counted();
+        // SAFETY: the caller's promise.
+        let name = named.then(|| unsafe { memory::text(&given.friendly_name) });
+        let result = edge.register(context.expose_provenance(), &given, name.flatten());
         let pointer = result.map_or(null_mut(), |handle| with_exposed_provenance_mut(handle.raw()));
         // SAFETY: the caller's promise.
         unsafe { memory::write(place, pointer) };
@@ -94,6 +99,13 @@ pub(super) unsafe extern "C" fn NetDmaPnPEventNotify(
     export((), |edge| edge.notify(handle(provider), notification));
 }
 
+/// Out of C code into NetDMA's: whoever holds a spin lock there can bring everybody to a halt.
+fn check_no_lock(edge: &Edge, call: &'static str) {
+    if edge.spin_locks.held_here(edge.world.as_ref()) {
+        edge.refuse(call, "PAIN-10");
+    }
+}
+
 /// # Safety
 ///
 /// The place for the CPU is NULL or what the header says.
@@ -120,6 +132,7 @@ pub(super) unsafe extern "C" fn NetDmaIsr(channel: Pointer, last: PhysicalAddres
 #[unsafe(no_mangle)]
 pub(super) extern "C" fn NetDmaInterruptDpc(channel: Pointer, last: PhysicalAddress) {
     export((), |edge| {
+        check_no_lock(edge, "NetDmaInterruptDpc");
         let told = edge
             .channels
             .get(handle(channel))

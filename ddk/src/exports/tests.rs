@@ -8,15 +8,18 @@ use crate::abi::netdma::{
 };
 use crate::abi::types::{Kdpc, PhysicalAddress, Pointer, Status, UnicodeString};
 use crate::calls;
+use crate::channel::Channel;
 use crate::edge::Edge;
 use crate::handles::{Handle, hold};
 use longshore_core::machine::{Cpu, Machine as _};
 use longshore_core::{Device, Dispatch, Event, NtStatus, Passive};
 use longshore_hardware::{BusAddress, DmaMemory};
 use longshore_host::{Config, Host};
-use longshore_netdma::ChannelInterface;
+use longshore_netdma::registry::ProviderInfo;
+use longshore_netdma::registry::phase::Phase;
+use longshore_netdma::{ChannelInterface, NetDma, registry};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::ptr::{NonNull, null, null_mut, with_exposed_provenance_mut};
+use std::ptr::{null, null_mut, with_exposed_provenance_mut};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 
@@ -38,14 +41,14 @@ impl Bench {
         let host = Host::new(Config {
             observer: Some(Arc::new(move |event: &Event| match *event {
                 Event::Misuse(call, rule, _) => hold(&heard).push((call, rule.0)),
-                Event::Callback(call @ "NetDmaPnPEventNotify", _) => hold(&heard).push((call, "")),
                 _ => {}
             })),
             ..Config::default()
         })
         .unwrap();
         let passive = Passive::now(host.machine()).unwrap();
-        let edge = Edge::open(host.machine(), &passive, Cpu(1));
+        let net = NetDma::new(&passive, host.machine(), registry::Config::default());
+        let edge = Edge::open(&net, &passive, Cpu(1));
         let device = Handle::new();
         edge.devices.insert(device, ());
         edge.enter();
@@ -86,11 +89,25 @@ impl Bench {
             append_dma: Some(chain),
             reset_channel: Some(command),
             friendly_name: UnicodeString {
-                length: 2,
-                maximum_length: 2,
-                buffer: NonNull::dangling().as_ptr(), // never looked at
+                length: 6,
+                maximum_length: 6,
+                buffer: NAME.as_ptr().cast_mut(),
             },
         }
+    }
+
+    /// A provider, as a client sees it.
+    fn info(&self, provider: Pointer) -> ProviderInfo {
+        self.edge.info(Handle::from_raw(provider.addr())).unwrap()
+    }
+
+    /// Makes this the handle of a channel of a provider, whose interface panics.
+    fn insert_channel(&self, handle: Handle, provider: Pointer) -> Arc<Channel> {
+        let record = self.edge.providers.get(Handle::from_raw(provider.addr()));
+        let driver = record.unwrap().driver.clone();
+        let channel = Arc::new(Channel::new(driver, Arc::new(Panicking), true));
+        self.edge.channels.insert(handle, channel.clone());
+        channel
     }
 
     fn register(&self, characteristics: &ProviderCharacteristics) -> (Status, Pointer) {
@@ -101,6 +118,9 @@ impl Bench {
         (status, handle)
     }
 }
+
+/// A name in UTF-16, with half of a pair in its middle.
+static NAME: [u16; 3] = [b'D' as u16, 0xd800, b'A' as u16];
 
 static FREED: AtomicU32 = AtomicU32::new(0);
 
@@ -156,7 +176,7 @@ fn without_a_machine_every_routine_refuses_and_nothing_happens() {
         KeStallExecutionProcessor(u32::MAX);
         assert_eq!(KeInsertQueueDpc(null_mut(), null_mut(), null_mut()), 0);
         assert!(ExAllocatePoolWithTag(0, 8, 0).is_null());
-        assert_eq!(NetDmaGetVersion(), 0x0002_0001);
+        assert_eq!(NetDmaGetVersion(), 0);
     })
     .join()
     .unwrap();
@@ -167,10 +187,10 @@ fn without_a_machine_every_routine_refuses_and_nothing_happens() {
 fn a_registration_that_is_wrong_in_any_way_is_refused() {
     let bench = Bench::new();
     type Change = fn(&mut ProviderCharacteristics);
-    let refused: [((u8, u8), &str, Change); 18] = [
-        ((2, 2), "AMB-19", |_| {}),
-        ((3, 0), "AMB-19", |_| {}),
-        ((0, 9), "AMB-19", |_| {}),
+    let refused: [((u8, u8), &str, Change); 20] = [
+        ((2, 2), "NETDMA-016", |_| {}),
+        ((3, 0), "NETDMA-016", |_| {}),
+        ((0, 9), "NETDMA-016", |_| {}),
         ((1, 0), "NETDMA-020", |c| c.size = 95),
         ((2, 0), "NETDMA-020", |c| c.size = 111),
         ((2, 0), "NETDMA-020", |c| c.size = 3),
@@ -179,7 +199,9 @@ fn a_registration_that_is_wrong_in_any_way_is_refused() {
         ((2, 1), "NETDMA-020", |c| c.flags = 4),
         ((2, 0), "NETDMA-020", |c| c.friendly_name.buffer = null_mut()),
         ((1, 0), "NETDMA-020", |c| c.physical_device_object = null_mut()),
-        ((1, 0), "NETDMA-020", |c| c.max_dma_channel_count = 0),
+        ((2, 0), "NETDMA-020", |c| c.friendly_name.length = 0),
+        ((2, 0), "NETDMA-020", |c| c.friendly_name.length = 5),
+        ((2, 0), "NETDMA-020", |c| c.friendly_name.maximum_length = 4),
         ((1, 0), "NETDMA-021", |c| c.allocate_dma_channel = None),
         ((1, 0), "NETDMA-021", |c| c.free_dma_channel = None),
         ((1, 0), "NETDMA-021", |c| c.start_dma = None),
@@ -200,6 +222,7 @@ fn a_registration_that_is_wrong_in_any_way_is_refused() {
     let mut greedy = bench.characteristics((1, 0));
     greedy.max_dma_channel_count = u32::MAX;
     assert_eq!(bench.register(&greedy).0, NtStatus::INSUFFICIENT_RESOURCES.into());
+    assert_eq!(bench.misuse(), [("NetDmaRegisterProvider", "NETDMA-030")]);
     let right = bench.characteristics((2, 1));
     assert_eq!(bench.raised(|| bench.register(&right).0), REFUSED);
     assert_eq!(bench.misuse(), [("NetDmaRegisterProvider", "A-26")]);
@@ -231,16 +254,12 @@ fn what_is_optional_may_be_absent() {
 fn a_provider_starts_and_stops_in_turn_any_number_of_times() {
     let bench = Bench::new();
     let (_, provider) = bench.register(&bench.characteristics((1, 1)));
-    let started = || {
-        let record = bench.edge.providers.get(Handle::from_raw(provider.addr()));
-        record.unwrap().attributes().map(|with| with.dma_channel_count)
-    };
+    let started = || bench.info(provider).attributes.map(|with| with.channels);
     type Change = fn(&mut ProviderAttributes);
-    let wrong: [Change; 5] = [
+    let wrong: [Change; 4] = [
         |a| a.size = 31,
         |a| a.flags = 1,
         |a| a.dma_channel_count = 3,
-        |a| a.dma_channel_count = 0,
         |a| a.maximum_transfer_size = 4095,
     ];
     for change in wrong {
@@ -264,12 +283,7 @@ fn a_provider_starts_and_stops_in_turn_any_number_of_times() {
     assert_eq!(bench.misuse(), [("NetDmaProviderStop", "NETDMA-014")]);
     start(provider, &attributes());
     let (channel, freed) = (Handle::new(), FREED.load(Ordering::Relaxed));
-    let entry = crate::registry::Channel {
-        provider: Handle::from_raw(provider.addr()),
-        interface: Arc::new(Panicking),
-        context: Mutex::new(Some(0)),
-    };
-    bench.edge.channels.insert(channel, Arc::new(entry));
+    bench.insert_channel(channel, provider).opened(0);
     NetDmaProviderStop(provider);
     assert_eq!(FREED.load(Ordering::Relaxed), freed + 1, "a channel was left");
     assert!(bench.edge.channels.get(channel).is_none());
@@ -315,8 +329,17 @@ fn only_power_notifications_of_later_providers_are_heard() {
     NetDmaDeregisterProvider(old);
     assert_eq!(notify(old, |_| {}, 5), ["NETDMA-110"]);
     let (_, provider) = bench.register(&bench.characteristics((1, 1)));
-    assert_eq!(notify(provider, |_| {}, 5), [""]);
-    assert_eq!(notify(provider, |_| {}, 6), [""]);
+    assert_eq!(notify(provider, |_| {}, 5), ["NETDMA-113"], "it is not started");
+    start(provider, &attributes());
+    assert_eq!(notify(provider, |_| {}, 6), ["NETDMA-113"], "it has its power");
+    assert_eq!(
+        (notify(provider, |_| {}, 5), bench.info(provider).phase),
+        (vec![], Phase::Asleep)
+    );
+    assert_eq!(
+        (notify(provider, |_| {}, 6), bench.info(provider).phase),
+        (vec![], Phase::Started)
+    );
     for code in [0, 1, 2, 3, 4, 7, u32::MAX] {
         assert_eq!(notify(provider, |_| {}, code), ["NETDMA-112"], "{code}");
     }
@@ -341,17 +364,13 @@ impl ChannelInterface for Panicking {
 #[test]
 fn interrupt_routines_need_their_level_and_a_channel_that_is_allocated() {
     let bench = Bench::new();
+    let (_, provider) = bench.register(&bench.characteristics((1, 1)));
     let handle = Handle::new();
     let name = with_exposed_provenance_mut(handle.raw());
     let mut cpu = 9;
     for (known, level) in [(false, "NETDMA-100"), (true, "NETDMA-100")] {
         if known {
-            let channel = crate::registry::Channel {
-                provider: Handle::new(),
-                interface: Arc::new(Panicking),
-                context: Mutex::default(),
-            };
-            bench.edge.channels.insert(handle, Arc::new(channel));
+            bench.insert_channel(handle, provider);
         }
         // SAFETY: the place for the CPU is good.
         unsafe { NetDmaIsr(name, PhysicalAddress(0x40), &mut cpu) };
@@ -367,16 +386,34 @@ unsafe extern "C" fn tells(_: Pointer, channel: Pointer, after: Pointer, _: Poin
     unsafe { (*after.cast::<AtomicU32>()).fetch_add(1, Ordering::Relaxed) };
 }
 
+/// Proves: PAIN-10.
+#[test]
+fn nobody_calls_out_with_a_spin_lock_held() {
+    let bench = Bench::new();
+    let heard = Arc::new(AtomicU32::new(0));
+    let hears = heard.clone();
+    bench.edge.on_misuse(move |_, _, _| {
+        hears.fetch_add(1, Ordering::Relaxed);
+    });
+    let mut word = 0usize;
+    KeInitializeSpinLock(&raw mut word);
+    KeAcquireSpinLockRaiseToDpc(&raw mut word);
+    NetDmaInterruptDpc(null_mut(), PhysicalAddress(0));
+    KeReleaseSpinLock(&raw mut word, 0);
+    let expected = [
+        ("NetDmaInterruptDpc", "PAIN-10"),
+        ("NetDmaInterruptDpc", "NETDMA-102"),
+    ];
+    assert_eq!(bench.misuse(), expected);
+    assert_eq!(heard.load(Ordering::Relaxed), 2);
+}
+
 #[test]
 fn a_panic_waits_until_the_c_code_has_returned() {
     let bench = Bench::new();
     let handle = Handle::new();
-    let channel = crate::registry::Channel {
-        provider: Handle::new(),
-        interface: Arc::new(Panicking),
-        context: Mutex::default(),
-    };
-    bench.edge.channels.insert(handle, Arc::new(channel));
+    let (_, provider) = bench.register(&bench.characteristics((1, 1)));
+    bench.insert_channel(handle, provider);
     let after = AtomicU32::new(0);
     let call = || {
         let arguments = [(&raw const after).expose_provenance(), 0];
@@ -430,6 +467,31 @@ fn a_spin_lock_is_taken_and_given_back_by_the_same_caller_only() {
         [("KeAcquireSpinLockAtDpcLevel", "A-26")],
         "at PASSIVE"
     );
+}
+
+#[test]
+fn a_contended_spin_lock_lets_one_in_at_a_time() {
+    const ROUNDS: u32 = 5_000;
+    let bench = Bench::new();
+    let mut word = 0usize;
+    KeInitializeSpinLock(&raw mut word);
+    let (edge, address) = (&bench.edge, (&raw mut word).expose_provenance());
+    let count = AtomicU32::new(0);
+    let work = || {
+        edge.enter();
+        for _ in 0..ROUNDS {
+            let lock = with_exposed_provenance_mut(address);
+            let level = KeAcquireSpinLockRaiseToDpc(lock);
+            // Two steps, which only the lock makes one.
+            count.store(count.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
+            KeReleaseSpinLock(lock, level);
+        }
+    };
+    std::thread::scope(|scope| {
+        scope.spawn(work);
+        scope.spawn(work);
+    });
+    assert_eq!((count.into_inner(), bench.misuse()), (2 * ROUNDS, vec![]));
 }
 
 unsafe extern "C" fn counts(_: Pointer, count: Pointer, _: Pointer, _: Pointer) {

@@ -2,14 +2,19 @@
 #![allow(unsafe_code)] // The handlers read and write what they are handed, as C code does.
 
 use super::*;
-use crate::abi::netdma::{ChannelCpuAffinity, ProviderAttributes, ProviderCharacteristics};
+use crate::abi::netdma::{
+    ChannelCpuAffinity, ChannelParameters as CParameters, ProviderAttributes, ProviderCharacteristics,
+};
 use crate::abi::types::{PhysicalAddress, Pointer, Status, UnicodeString};
-use crate::handles::Handle;
-use crate::module::Attached;
-use longshore_core::{Device, Dispatch, Passive};
+use crate::edge::Edge;
+use crate::handles::{Handle, hold};
+use longshore_core::machine::Cpu;
+use longshore_core::{Device, Dispatch, NtStatus, Passive};
+use longshore_hardware::BusAddress;
 use longshore_host::{Config, Host};
-use longshore_netdma::Handlers;
-use std::ptr::NonNull;
+use longshore_netdma::provider::{StartError, Unsuccessful};
+use longshore_netdma::{Handlers, NetDma, Version, registry};
+use std::sync::Mutex;
 
 /// What the handlers of one provider were handed, and what they answer.
 #[derive(Default)]
@@ -103,7 +108,12 @@ impl ChannelInterface for Deaf {
 fn open(script: &'static Script, version: Version) -> (Host, CProvider) {
     let host = Host::new(Config::default()).unwrap();
     let passive = Passive::now(host.machine()).unwrap();
-    let edge = Edge::open(host.machine(), &passive, Cpu(1));
+    let messages = registry::Config {
+        message_interrupts: true,
+        ..registry::Config::default()
+    };
+    let net = NetDma::new(&passive, host.machine(), messages);
+    let edge = Edge::open(&net, &passive, Cpu(1));
     let device = Handle::new();
     edge.devices.insert(device, ());
     let given = ProviderCharacteristics {
@@ -123,13 +133,17 @@ fn open(script: &'static Script, version: Version) -> (Host, CProvider) {
         append_dma: Some(chain),
         reset_channel: Some(command),
         friendly_name: UnicodeString {
-            length: 2,
-            maximum_length: 2,
-            buffer: NonNull::dangling().as_ptr(), // never looked at
+            length: 6,
+            maximum_length: 8,
+            buffer: std::ptr::null_mut(), // read before
         },
     };
     let handle = edge
-        .register((&raw const *script).expose_provenance(), &given)
+        .register(
+            (&raw const *script).expose_provenance(),
+            &given,
+            Some("DMA".to_owned()),
+        )
         .unwrap();
     let attributes = ProviderAttributes {
         size: ProviderAttributes::SIZE,
@@ -138,9 +152,9 @@ fn open(script: &'static Script, version: Version) -> (Host, CProvider) {
         ..ProviderAttributes::default()
     };
     edge.start_provider(handle, Some(attributes));
-    let record = edge.providers.get(handle).unwrap();
+    let driver = edge.providers.get(handle).unwrap().driver.clone();
     let attached = Attached::of(edge, no_attach, no_detach, device);
-    (host, CProvider::new(attached, handle, record))
+    (host, CProvider::new(attached, driver))
 }
 
 fn leaked(script: Script) -> &'static Script {
@@ -173,7 +187,7 @@ fn a_provider_is_handed_its_affinities_and_the_parameters_of_its_version() {
         let characteristics = provider.characteristics();
         assert_eq!(
             characteristics.handlers,
-            Handlers::MANDATORY | Handlers::SUSPEND_RESUME | Handlers::RESET
+            Handlers::MANDATORY | Handlers::SUSPEND_RESUME | Handlers::RESET | Handlers::AFFINITY
         );
         assert_eq!(
             (
@@ -211,14 +225,14 @@ fn a_failed_allocation_leaves_nothing_behind() {
         });
         let (host, provider) = open(script, Version::V1_1);
         assert_eq!(allocate_on(&host, &provider).unwrap_err(), error);
-        assert!(provider.edge().channels.find(|_| true).is_empty());
+        assert!(provider.attached.edge().channels.find(|_| true).is_empty());
         let freed = hold(&script.calls).len();
         assert_eq!(
             freed,
             usize::from(status == NtStatus::SUCCESS),
             "a channel on no CPU is given back"
         );
-        provider.edge().stop_provider(provider.handle);
+        provider.attached.edge().stop_provider(provider.driver.handle);
         assert_eq!(
             allocate_on(&host, &provider).unwrap_err(),
             AllocateError::Unsuccessful

@@ -21,7 +21,11 @@ impl<T> Lock<T> {
     pub(super) fn new(machine: Machine, name: &'static str, level: Irql, value: T) -> Self {
         let index = {
             let mut state = machine.state();
-            state.locks.push(LockState { name, owner: None });
+            state.locks.push(LockState {
+                name,
+                owner: None,
+                tried: false,
+            });
             state.locks.len() - 1
         };
         Self {
@@ -82,6 +86,10 @@ impl<T> Lock<T> {
     }
 
     fn give_back(&self, level: Irql) {
+        // Whoever only tries comes in vain at this moment, when the section has seen all that it is to see.
+        if !std::thread::panicking() && self.machine.state().locks[self.index].tried {
+            self.machine.yield_point(false);
+        }
         {
             let mut state = self.machine.state();
             state.locks[self.index].owner = None;
@@ -148,7 +156,11 @@ impl<T: Send> machine::Lock<T> for Lock<T> {
     }
 
     fn try_with<R>(&self, section: impl FnOnce(&mut T) -> R) -> Option<R> {
-        let taken = self.take_now(&mut self.machine.enter());
+        let taken = {
+            let mut state = self.machine.enter();
+            state.locks[self.index].tried = true;
+            self.take_now(&mut state)
+        };
         match taken {
             Taken::Busy => None,
             _ => Some(Held { lock: self, taken }.run(section)),

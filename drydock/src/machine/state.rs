@@ -108,6 +108,8 @@ pub(crate) struct SignalState {
 pub(crate) struct LockState {
     pub(crate) name: &'static str,
     pub(crate) owner: Option<usize>,
+    /// Somebody has tried it, instead of waiting for it.
+    pub(crate) tried: bool,
 }
 
 pub(crate) struct DeviceState {

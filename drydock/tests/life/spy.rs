@@ -18,8 +18,10 @@ struct Watch {
     machine: Machine,
     /// Whether its services may be used (NETDMA-013).
     serving: AtomicBool,
-    /// Its engine takes chains and never touches them, and only a reset reaches it.
+    /// Its engine takes chains and never touches them, and only a reset reaches it, if at all.
     dead: AtomicBool,
+    /// Not even a reset reaches it.
+    beyond_reset: AtomicBool,
     /// Channels that are given out.
     out: AtomicU32,
     log: Mutex<Vec<&'static str>>,
@@ -83,6 +85,7 @@ impl Spy {
                 machine: machine.clone(),
                 serving: AtomicBool::new(false),
                 dead: AtomicBool::new(false),
+                beyond_reset: AtomicBool::new(false),
                 out: AtomicU32::new(0),
                 log: Mutex::default(),
             }),
@@ -104,6 +107,17 @@ impl Spy {
     /// Within its next allocation it does this.
     pub(crate) fn inside_allocation(&self, act: impl FnOnce() + Send + 'static) {
         *self.inside.lock().unwrap() = Some(Box::new(act));
+    }
+
+    /// The power of its engine goes and comes back.
+    pub(crate) fn lose_power(&self, passive: &Passive) {
+        self.engine.lose_power(passive.into()).unwrap();
+    }
+
+    /// From now on its engine answers nothing.
+    pub(crate) fn die_for_good(&self) {
+        self.die();
+        self.watch.beyond_reset.store(true, Ordering::SeqCst);
     }
 
     /// From now on its engine is dead but for a reset.
@@ -139,7 +153,7 @@ impl Spy {
 
 impl Provider for Spy {
     fn characteristics(&self) -> Characteristics {
-        self.characteristics
+        self.characteristics.clone()
     }
 
     fn attributes(&self) -> Attributes {
@@ -237,6 +251,9 @@ impl ProviderChannel for SpyChannel {
     }
 
     fn reset(&self, level: AtMostDispatch<'_>) -> Result<(), Unsuccessful> {
+        if self.watch.beyond_reset.load(Ordering::SeqCst) {
+            return Err(Unsuccessful);
+        }
         self.used("reset").reset(level)
     }
 

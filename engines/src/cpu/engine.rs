@@ -172,7 +172,7 @@ impl<M: Machine> Provider for CpuEngine<M> {
             flags: ProviderFlags::empty(),
             handlers: Handlers::all() - Handlers::AFFINITY, // its interrupts come where the configuration says
             max_channels: self.config.channels,
-            friendly_name: Some("CPU engine"),
+            friendly_name: Some("CPU engine".into()),
         }
     }
 

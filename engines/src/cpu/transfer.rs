@@ -65,18 +65,70 @@ impl Side {
     }
 }
 
-/// A descriptor that was read and found sound.
+/// What still counts of a descriptor when its data is moved.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Transfer {
+pub(super) struct Head {
     /// Where the descriptor stands.
     pub(super) address: BusAddress,
     /// The link as it was when the descriptor was read.
     pub(super) link: BusAddress,
     /// The target of a context change.
     pub(super) context: Option<u32>,
+    control: ControlFlags,
+}
+
+impl Head {
+    /// That of a descriptor at `address`.
+    #[inline]
+    pub(super) fn new(address: BusAddress, descriptor: &Descriptor) -> Self {
+        Self {
+            address,
+            link: descriptor.next,
+            context: None,
+            control: descriptor.control,
+        }
+    }
+
+    /// Whether the completion word is to be written when it is done.
+    #[inline]
+    pub(super) fn wants_word(&self) -> bool {
+        self.control.contains(ControlFlags::STATUS_UPDATE_ON_COMPLETION)
+    }
+
+    /// Whether an interrupt is to be raised when it is done. In a context change bit 0 means something else.
+    #[inline]
+    pub(super) fn wants_interrupt(&self) -> bool {
+        self.context.is_none() && self.control.contains(ControlFlags::INTERRUPT_ON_COMPLETION)
+    }
+}
+
+/// The only piece of a copy of the commonest kind: a short one with nothing odd about it. All others go as a
+/// [`Transfer`].
+#[inline]
+pub(super) fn only_piece(descriptor: &Descriptor, limit: u64, word: BusRange) -> Option<Piece> {
+    const ODD: ControlFlags = ControlFlags::NULL_TRANSFER
+        .union(ControlFlags::SOURCE_PAGE_BREAK)
+        .union(ControlFlags::DESTINATION_PAGE_BREAK);
+    let len = u64::from(descriptor.transfer_size);
+    let odd = descriptor.control.intersects(ODD) || descriptor.control.op_type() != 0;
+    if odd || len == 0 || len > limit || len > u64::from(MAXIMUM_TRANSFER_SIZE) {
+        return None;
+    }
+    let to = BusRange::new(descriptor.destination, len)?;
+    let from = BusRange::new(descriptor.source, len)?;
+    (!to.overlaps(from) && !to.overlaps(word)).then_some(Piece {
+        to: to.start(),
+        from: from.start(),
+        len,
+    })
+}
+
+/// A descriptor that was read and found sound, and how far it is done.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Transfer {
+    pub(super) head: Head,
     /// What its writer did wrong, though it can be done.
     pub(super) misuse: Option<Rule>,
-    control: ControlFlags,
     to: Side,
     from: Side,
     len: u64,
@@ -87,7 +139,6 @@ pub(super) struct Transfer {
 impl Transfer {
     /// Checks what was read at `address`. Reserved flags are ignored (NETDMA-062). Nothing may be written over `word`,
     /// where the channel's completion word stands.
-    #[inline]
     pub(super) fn new(
         address: BusAddress,
         descriptor: &Descriptor,
@@ -99,11 +150,8 @@ impl Transfer {
             second: BusRange::EMPTY,
         };
         let mut transfer = Self {
-            address,
-            link: descriptor.next,
-            context: None,
+            head: Head::new(address, descriptor),
             misuse: None,
-            control: descriptor.control,
             to: nothing,
             from: nothing,
             len: 0,
@@ -120,7 +168,7 @@ impl Transfer {
             }
             ControlFlags::OP_TYPE_STANDARD_DMA => transfer.plan(descriptor, version, word)?,
             ControlFlags::OP_TYPE_CONTEXT_CHANGE if version.counted() => {
-                transfer.context = Some(descriptor.transfer_size);
+                transfer.head.context = Some(descriptor.transfer_size);
             }
             _ => return Err(Cause::PROGRAM),
         }
@@ -128,7 +176,7 @@ impl Transfer {
     }
 
     fn is_null(&self) -> bool {
-        self.control.contains(ControlFlags::NULL_TRANSFER)
+        self.head.control.contains(ControlFlags::NULL_TRANSFER)
     }
 
     #[inline]
@@ -182,18 +230,6 @@ impl Transfer {
     pub(super) fn advance(&mut self, len: u64) -> bool {
         self.moved += len;
         self.moved >= self.len
-    }
-
-    /// Whether the completion word is to be written when it is done.
-    #[inline]
-    pub(super) fn wants_word(&self) -> bool {
-        self.control.contains(ControlFlags::STATUS_UPDATE_ON_COMPLETION)
-    }
-
-    /// Whether an interrupt is to be raised when it is done. In a context change bit 0 means something else.
-    #[inline]
-    pub(super) fn wants_interrupt(&self) -> bool {
-        self.context.is_none() && self.control.contains(ControlFlags::INTERRUPT_ON_COMPLETION)
     }
 }
 
@@ -254,7 +290,10 @@ mod tests {
         descriptor.control = ControlFlags::from_bits_retain(0xff00_0001);
         assert_eq!(transfer(&descriptor, Version::V1_1).unwrap_err(), Cause::PROGRAM);
         let change = transfer(&descriptor, Version::V2_0).unwrap();
-        assert_eq!((change.context, change.wants_interrupt()), (Some(4), false));
+        assert_eq!(
+            (change.head.context, change.head.wants_interrupt()),
+            (Some(4), false)
+        );
         let wraps = Descriptor::copy(at(u64::MAX), at(0x200), 4);
         assert_eq!(transfer(&wraps, Version::V1_0).unwrap_err(), Cause::BUS);
         let ones = Descriptor::parse(&[0xff; 64]);

@@ -7,7 +7,7 @@
 use super::config::Config;
 use super::goal::Run;
 use super::requests::{Answer, Request};
-use super::transfer::Transfer;
+use super::transfer::{Head, Transfer, only_piece};
 use longshore_core::completion::Cause;
 use longshore_core::{Event, Machine, NtStatus};
 use longshore_hardware::netdma::{
@@ -147,6 +147,7 @@ impl<M: Machine, F: Foreman> Walker<M, F> {
         }
     }
 
+    #[inline]
     fn apply(&mut self, input: Input) -> Action {
         let (after, action) = step(self.state, input);
         self.machine.emit(Event::Transition {
@@ -296,10 +297,7 @@ impl<M: Machine, F: Foreman> Walker<M, F> {
             return false;
         }
         match self.position {
-            Position::At(address) => match self.fetch(address) {
-                Ok(transfer) => self.copy(transfer),
-                Err(cause) => self.fail(address, cause),
-            },
+            Position::At(address) => self.begin(address),
             Position::Behind(tail) => self.look_behind(tail),
         }
         true
@@ -315,21 +313,47 @@ impl<M: Machine, F: Foreman> Walker<M, F> {
         }
     }
 
+    /// Begins with the next descriptor. One that is a single piece is done here and now.
+    #[inline]
+    fn begin(&mut self, address: BusAddress) {
+        let descriptor = match self.fetch(address) {
+            Ok(descriptor) => descriptor,
+            Err(cause) => return self.fail(address, cause),
+        };
+        let Some(piece) = only_piece(&descriptor, self.config.piece, self.word) else {
+            return self.begin_odd(address, &descriptor);
+        };
+        if self.memory.copy(piece.to, piece.from, piece.len).is_err() {
+            return self.fail(address, Cause::BUS);
+        }
+        self.complete(&Head::new(address, &descriptor));
+    }
+
     /// Reads a descriptor once, whole, before any of it is used.
     #[inline]
-    fn fetch(&self, address: BusAddress) -> Result<Transfer, Cause> {
-        if !is_descriptor(address) || BusRange::new(address, DESCRIPTOR_SIZE).is_none() {
+    fn fetch(&self, address: BusAddress) -> Result<Descriptor, Cause> {
+        if !is_descriptor(address) {
             return Err(Cause::PROGRAM);
         }
         let mut bytes = [0; DESCRIPTOR_SIZE as usize];
         self.memory.read(address, &mut bytes).map_err(|_| Cause::BUS)?;
-        let descriptor = Descriptor::parse(&bytes);
-        let transfer = Transfer::new(address, &descriptor, self.config.version, self.word)?;
-        if let Some(rule) = transfer.misuse {
-            self.machine
-                .emit(Event::Misuse("NET_DMA_DESCRIPTOR", rule, NtStatus::UNSUCCESSFUL));
+        Ok(Descriptor::parse(&bytes))
+    }
+
+    /// Begins with a long descriptor, or one that asks for something special.
+    #[inline(never)]
+    fn begin_odd(&mut self, address: BusAddress, descriptor: &Descriptor) {
+        match Transfer::new(address, descriptor, self.config.version, self.word) {
+            Ok(transfer) => {
+                if let Some(rule) = transfer.misuse {
+                    let status = NtStatus::UNSUCCESSFUL;
+                    self.machine
+                        .emit(Event::Misuse("NET_DMA_DESCRIPTOR", rule, status));
+                }
+                self.copy(transfer);
+            }
+            Err(cause) => self.fail(address, cause),
         }
-        Ok(transfer)
     }
 
     /// Reads only the link of a descriptor, fresh and in one access: NetDMA may be writing it (NETDMA-079).
@@ -340,39 +364,39 @@ impl<M: Machine, F: Foreman> Walker<M, F> {
     }
 
     /// Copies the next piece.
-    #[inline]
+    #[inline(never)]
     fn copy(&mut self, mut transfer: Transfer) {
         if let Some(piece) = transfer.next_piece(self.config.piece) {
             if self.memory.copy(piece.to, piece.from, piece.len).is_err() {
-                return self.fail(transfer.address, Cause::BUS);
+                return self.fail(transfer.head.address, Cause::BUS);
             }
             if !transfer.advance(piece.len) {
                 self.current = Some(transfer);
                 return;
             }
         }
-        self.complete(&transfer);
+        self.complete(&transfer.head);
     }
 
     /// A descriptor's data is moved. Data, then the word, then the interrupt (NETDMA-086).
     #[inline]
-    fn complete(&mut self, transfer: &Transfer) {
+    fn complete(&mut self, done: &Head) {
         match self.foreman.wanted() {
             Wanted::Yes => {}
-            Wanted::Replaced => return self.complete_old(transfer),
+            Wanted::Replaced => return self.complete_old(done),
             Wanted::Released => return,
         }
         let hold = self.foreman.hold();
-        let more = match self.look_on(transfer, hold) {
+        let more = match self.look_on(done, hold) {
             Ok(more) => more,
-            Err(cause) => return self.fail(transfer.address, cause),
+            Err(cause) => return self.fail(done.address, cause),
         };
-        self.last = transfer.address;
-        if let Some(target) = transfer.context {
+        self.last = done.address;
+        if let Some(target) = done.context {
             self.foreman.context(target);
         }
         if hold {
-            return self.hold(transfer);
+            return self.hold(done);
         }
         let input = if more {
             Input::DescriptorDone
@@ -383,27 +407,27 @@ impl<M: Machine, F: Foreman> Walker<M, F> {
             Action::ReportIdle => TransferStatus::IDLE,
             _ => TransferStatus::ACTIVE,
         };
-        self.tell(transfer, transfer.wants_word().then_some(status));
+        self.tell(done, done.wants_word().then_some(status));
     }
 
     /// Finds out where the chain goes on behind a descriptor that is done. True if it is known to go on.
     #[inline]
-    fn look_on(&mut self, transfer: &Transfer, hold: bool) -> Result<bool, Cause> {
-        self.position = Position::At(transfer.link);
+    fn look_on(&mut self, done: &Head, hold: bool) -> Result<bool, Cause> {
+        self.position = Position::At(done.link);
         if self.counted {
             self.count = self.count.saturating_sub(1);
             return Ok(self.count > 0 || self.hear());
         }
-        if !transfer.link.is_null() {
+        if !done.link.is_null() {
             return Ok(true);
         }
-        self.position = Position::Behind(transfer.address);
+        self.position = Position::Behind(done.address);
         // Where an append was heard in the meantime, only another look tells whether this is the tail (RACE-1).
         for _ in 0..LOOKS {
             if hold || !self.hear() {
                 return Ok(false);
             }
-            let link = self.link(transfer.address)?;
+            let link = self.link(done.address)?;
             if !link.is_null() {
                 self.position = Position::At(link);
                 return Ok(true);
@@ -414,30 +438,30 @@ impl<M: Machine, F: Foreman> Walker<M, F> {
 
     /// Holds behind a descriptor. Its own word is replaced, and the channel does not go idle even where it was the
     /// tail (RACE-5).
-    fn hold(&mut self, transfer: &Transfer) {
+    fn hold(&mut self, done: &Head) {
         self.apply(Input::Suspend);
-        self.tell(transfer, Some(TransferStatus::SUSPEND));
+        self.tell(done, Some(TransferStatus::SUSPEND));
         let held = self.state == State::Suspended;
         self.foreman
             .held(if held { Ok(self.last) } else { Err(Unsuccessful) });
     }
 
     #[inline]
-    fn tell(&mut self, transfer: &Transfer, status: Option<TransferStatus>) {
+    fn tell(&mut self, done: &Head, status: Option<TransferStatus>) {
         if let Some(status) = status
-            && self.write_word(transfer.address, status).is_err()
+            && self.write_word(done.address, status).is_err()
         {
-            return self.fail(transfer.address, Cause::BUS);
+            return self.fail(done.address, Cause::BUS);
         }
-        if transfer.wants_interrupt() {
-            self.foreman.interrupt(transfer.address, false);
+        if done.wants_interrupt() {
+            self.foreman.interrupt(done.address, false);
         }
     }
 
     /// A descriptor of a chain that was replaced in the meantime. It says Active (RACE-7); the new chain's last
     /// descriptor is not it.
-    fn complete_old(&mut self, transfer: &Transfer) {
-        self.tell(transfer, transfer.wants_word().then_some(TransferStatus::ACTIVE));
+    fn complete_old(&mut self, done: &Head) {
+        self.tell(done, done.wants_word().then_some(TransferStatus::ACTIVE));
     }
 
     /// Looks again at the link of the last descriptor.

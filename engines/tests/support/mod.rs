@@ -2,6 +2,7 @@
 #![allow(dead_code, reason = "each test file uses its own part of this")]
 
 pub(crate) mod hooked;
+pub(crate) mod manual;
 
 use longshore_core::machine::{Cpu, Machine as _};
 use longshore_core::{Device, Dispatch, Passive};

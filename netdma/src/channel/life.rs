@@ -40,7 +40,9 @@ impl<M: Machine> Channel<M> {
     }
 
     /// The engine has its power again, and forgot where it was: it is started with an operation that moves nothing
-    /// (NETDMA-113, NETDMA-114), and the channel accepts operations again. What was pending ends as halted.
+    /// (NETDMA-113, NETDMA-114). What was pending ends as halted. The outcome of that operation is to be taken like any
+    /// other; a paused channel stays so until that is done and it is [unpaused](Channel::unpause), since its users know
+    /// nothing of the place that it takes in the ring.
     pub fn restart_after_power(&self, level: AtMostDispatch<'_>) -> Result<OperationHandle, Refused> {
         let restarted = self.shared.with(level, |ring| {
             let request = super::with_completion(Request::null(), Completion::INTERRUPT);
@@ -54,7 +56,6 @@ impl<M: Machine> Channel<M> {
             }
         });
         let ticket = restarted.unwrap_or(Err(Refused::Closed))?;
-        self.unpause();
         Ok(OperationHandle {
             ticket,
             interrupts: true,

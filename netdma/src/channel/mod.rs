@@ -74,8 +74,8 @@ impl<M: Machine> Channel<M> {
     }
 
     /// What the provider says about itself.
-    pub fn characteristics(&self) -> Characteristics {
-        self.characteristics
+    pub fn characteristics(&self) -> &Characteristics {
+        &self.characteristics
     }
 
     // ---- submitting ----

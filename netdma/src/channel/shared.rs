@@ -74,9 +74,10 @@ impl<M: Machine> Shared<M> {
         result
     }
 
-    /// Uses the ring without calling anybody: what does not look needs no level.
+    /// The same for what calls nobody. It may be asked at any level at which the lock may be taken.
     pub(super) fn peek<R>(&self, section: impl FnOnce(&mut SharedRing<M>) -> R) -> Option<R> {
-        self.ring.with(|ring| ring.as_mut().map(section))
+        let level = AtMostDispatch::now(&self.machine)?;
+        self.with(level, section)
     }
 
     /// Ends what is done. Returns how many operations ended.

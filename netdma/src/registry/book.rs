@@ -79,8 +79,8 @@ impl<M: Machine> Entry<M> {
         }
     }
 
-    pub(super) fn characteristics(&self) -> Characteristics {
-        self.characteristics
+    pub(super) fn characteristics(&self) -> &Characteristics {
+        &self.characteristics
     }
 
     pub(super) fn phase(&self) -> Phase {
@@ -152,7 +152,7 @@ impl<M: Machine> Entry<M> {
         let open = self.phase == Phase::Started;
         ProviderInfo {
             id: self.id,
-            name: self.characteristics.friendly_name,
+            name: self.characteristics.friendly_name.clone(),
             version: self.characteristics.version,
             flags: self.characteristics.flags,
             attributes: self.attributes,
@@ -220,6 +220,12 @@ impl<M: Machine> Book<M> {
         }
     }
 
+    /// A provider, as a client sees it.
+    pub(super) fn info(&self, id: ProviderId) -> Option<ProviderInfo> {
+        let entry = self.providers.iter().find(|entry| entry.id == id)?;
+        Some(entry.info())
+    }
+
     /// Every provider, as a client sees it.
     pub(super) fn infos(&self) -> Vec<ProviderInfo> {
         self.providers.iter().map(Entry::info).collect()
@@ -248,7 +254,7 @@ impl<M: Machine> Book<M> {
         entry.settle();
         Ok(Permit {
             provider: entry.provider.clone(),
-            characteristics: entry.characteristics,
+            characteristics: entry.characteristics.clone(),
             attributes,
             epoch: entry.epoch,
         })

@@ -79,7 +79,7 @@ pub fn characteristics(
     if !flags_of(told.version).contains(told.flags) {
         return Err(RegisterError::Flags);
     }
-    if told.version >= Version::V2_0 && told.friendly_name.is_none_or(str::is_empty) {
+    if told.version >= Version::V2_0 && told.friendly_name.as_deref().is_none_or(str::is_empty) {
         return Err(RegisterError::Name);
     }
     if told.max_channels > MOST_CHANNELS {
@@ -111,7 +111,7 @@ mod tests {
             flags: ProviderFlags::empty(),
             handlers: Handlers::MANDATORY,
             max_channels: 2,
-            friendly_name: (version >= Version::V2_0).then_some("test"),
+            friendly_name: (version >= Version::V2_0).then(|| "test".into()),
         }
     }
 
@@ -166,10 +166,10 @@ mod tests {
         let without = good(Version::V2_1);
         let with = Characteristics {
             handlers: Handlers::MANDATORY | Handlers::AFFINITY,
-            ..without
+            ..without.clone()
         };
         let judged = |told, messages| characteristics(&told, Version::V2_1, messages);
-        assert_eq!(judged(without, false), Ok(()));
+        assert_eq!(judged(without.clone(), false), Ok(()));
         assert_eq!(judged(without, true), Err(RegisterError::Handlers));
         assert_eq!(judged(with, true), Ok(()));
     }

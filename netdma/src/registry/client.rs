@@ -18,12 +18,12 @@ use core::ops::Deref;
 use longshore_core::{AtMostDispatch, Dispatch, Machine, NtStatus, Passive};
 
 /// A provider, as a client sees it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ProviderInfo {
     /// Its number.
     pub id: ProviderId,
     /// Its name for a reader, from version 2.0 on.
-    pub name: Option<&'static str>,
+    pub name: Option<Arc<str>>,
     /// The version of the contract it implements.
     pub version: Version,
     /// What else it can do.
@@ -144,7 +144,7 @@ impl<M: Machine> Client<M> {
     ) -> Result<Arc<Channel<M>>, AllocationError> {
         let started = Started {
             provider: permit.provider.clone(),
-            characteristics: permit.characteristics,
+            characteristics: permit.characteristics.clone(),
             attributes: permit.attributes,
         };
         let opened = Channel::open_with(passive, &self.shared.machine, &started, options);

@@ -48,17 +48,19 @@ impl<M: Machine> Managed for Channel<M> {
     }
 
     fn restart(&self, passive: &Passive, limit: Duration) -> bool {
-        match self.restart_after_power(passive.into()) {
+        self.pause();
+        let started = match self.restart_after_power(passive.into()) {
             Ok(handle) => see_through(self, passive, handle, limit),
             // Its user has not taken the outcomes of long ago. Then the next operation starts the engine.
             Err(Refused::Full | Refused::PendingLimit | Refused::OutcomeNotTaken) => {
                 let stopped = self.reset(passive.into());
-                let stopped = stopped.or_else(|_| self.abort(passive.into()));
-                self.unpause();
-                stopped.is_ok()
+                stopped.or_else(|_| self.abort(passive.into())).is_ok()
             }
             Err(_) => false,
-        }
+        };
+        // An engine that did not start refuses by itself what it is given.
+        self.unpause();
+        started
     }
 
     fn close(&self, level: AtMostDispatch<'_>) {

@@ -3,11 +3,41 @@
 //! * [`NetDma`]: the interface itself;
 //! * [`Registration`]: a provider that is registered;
 //! * [`Client`]: whoever uses channels, and [`ClientEvents`], what it hears;
+//! * [`Misuse`]: what a provider is told when it is refused;
 //! * [`ClientChannel`]: a channel that a client has;
 //! * [`phase`]: the total table of a provider's life.
 //!
-//! There is one lock, behind which stands what is [known](book). Nobody is called under it: neither a provider nor a
+//! There is one lock, behind which stands what is known. Nobody is called under it: neither a provider nor a
 //! client nor a channel. Every call here is made at PASSIVE, but for dropping a channel.
+//!
+//! A provider lives at PASSIVE; what has no token for that does not compile:
+//!
+//! ```compile_fail
+//! use longshore_core::{Dispatch, Machine};
+//! use longshore_netdma::Registration;
+//! fn stop<M: Machine>(registration: &Registration<M>, dispatch: &Dispatch) {
+//!     registration.stop(dispatch);
+//! }
+//! ```
+//!
+//! ```
+//! use longshore_core::{Machine, Passive};
+//! use longshore_netdma::Registration;
+//! fn stop<M: Machine>(registration: &Registration<M>, passive: &Passive) {
+//!     registration.stop(passive);
+//! }
+//! ```
+//!
+//! A registration that was given up is gone (NETDMA-015):
+//!
+//! ```compile_fail
+//! use longshore_core::{Machine, Passive};
+//! use longshore_netdma::Registration;
+//! fn leave<M: Machine>(registration: Registration<M>, passive: &Passive) {
+//!     registration.deregister(passive);
+//!     registration.stop(passive);
+//! }
+//! ```
 //!
 //! No context-change descriptor is ever sent (NETDMA-115): it would tell an engine whose cache to write to, and no
 //! descriptor of ours asks for that.
@@ -24,7 +54,7 @@ mod started;
 pub use check::RegisterError;
 pub use client::{AllocationError, Client, ClientChannel, ProviderInfo};
 pub use news::{ClientEvents, Notification, NotificationCode};
-pub use registration::{PowerChange, Registration};
+pub use registration::{Misuse, PowerChange, Registration};
 
 use crate::provider::{ChannelAffinity, Characteristics, Provider};
 use crate::version::Version;
@@ -84,6 +114,16 @@ impl<M: Machine> NetDma<M> {
         }
     }
 
+    /// The machine that it is on.
+    pub fn machine(&self) -> &M {
+        &self.shared.machine
+    }
+
+    /// A provider, as a client sees it. `None` if it is gone.
+    pub fn provider(&self, id: ProviderId) -> Option<ProviderInfo> {
+        self.shared.book(|book| book.info(id))
+    }
+
     /// The version, with the major number in the high half (NETDMA-016).
     #[doc(alias = "NetDmaGetVersion")]
     pub fn version(&self, _: &Passive) -> u32 {
@@ -102,7 +142,7 @@ impl<M: Machine> NetDma<M> {
         let shared = &self.shared;
         let told = provider.characteristics();
         shared.check(passive, &*provider, &told).inspect_err(|error| {
-            shared.misused("NetDmaRegisterProvider", error.rule(), error.status());
+            shared.refuse("NetDmaRegisterProvider", error.rule(), error.status());
         })?;
         let id = ProviderId(shared.machine.number());
         let quiet = Arc::new(shared.machine.signal(passive, "NetDMA provider is quiet"));
@@ -160,8 +200,10 @@ impl<M: Machine> Shared<M> {
         self.book.with(section)
     }
 
-    fn misused(&self, name: &'static str, rule: Rule, status: NtStatus) {
-        self.machine.emit(Event::Misuse(name, rule, status));
+    /// Reports misuse, and says what it was.
+    fn refuse(&self, call: &'static str, rule: Rule, status: NtStatus) -> Option<Misuse> {
+        self.machine.emit(Event::Misuse(call, rule, status));
+        Some(Misuse { call, rule, status })
     }
 
     fn check(

@@ -17,6 +17,17 @@ pub enum PowerChange {
     Up,
 }
 
+/// What a provider did wrong. The machine has heard of it already, so a provider may ignore it as the contract does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Misuse {
+    /// The call.
+    pub call: &'static str,
+    /// The rule that it broke.
+    pub rule: Rule,
+    /// What it was refused with. The contract's own calls return nothing.
+    pub status: NtStatus,
+}
+
 /// A provider that is registered: its way to say what becomes of it.
 ///
 /// The calls for one provider come one at a time; one that comes during another is refused and reported. Dropping the
@@ -45,15 +56,14 @@ impl<M: Machine> Registration<M> {
     /// attributes. Nothing is told to the caller: attributes that make no sense are reported, and leave the provider
     /// as it was (NETDMA-023).
     #[doc(alias = "NetDmaProviderStart")]
-    pub fn start(&self, passive: &Passive, attributes: Attributes) {
+    pub fn start(&self, passive: &Passive, attributes: Attributes) -> Option<Misuse> {
         let (name, shared) = ("NetDmaProviderStart", &self.shared);
         let sensible = shared.book(|book| {
             book.entry(self.id)
-                .is_some_and(|entry| check::attributes(&entry.characteristics(), &attributes))
+                .is_some_and(|entry| check::attributes(entry.characteristics(), &attributes))
         });
         if !sensible {
-            shared.misused(name, Rule("NETDMA-023"), NtStatus::INVALID_PARAMETER);
-            return;
+            return shared.refuse(name, Rule("NETDMA-023"), NtStatus::INVALID_PARAMETER);
         }
         let started = shared.book(|book| {
             let entry = book.entry(self.id)?;
@@ -64,16 +74,18 @@ impl<M: Machine> Registration<M> {
             book.say(self.id, NotificationCode::ProviderArrival);
             Some(())
         });
-        match started {
-            Some(()) => shared.tell(passive),
-            None => self.out_of_turn(name, Rule("NETDMA-014")),
+        if started.is_none() {
+            return self.out_of_turn(name, Rule("NETDMA-014"));
         }
+        shared.tell(passive);
+        None
     }
 
     /// No channel can be had any more. Those that clients have take no more work; what is outstanding on them is
-    /// waited for, for a bounded time (AMB-14); and when this returns each of them has been freed (NETDMA-014).
+    /// waited for, for a bounded time (AMB-14); and when this returns each of them has been freed (NETDMA-014). Only one
+    /// whose engine does not even answer a reset is left to it, with all the memory that it may still write.
     #[doc(alias = "NetDmaProviderStop")]
-    pub fn stop(&self, passive: &Passive) {
+    pub fn stop(&self, passive: &Passive) -> Option<Misuse> {
         let removal = Some(NotificationCode::ProviderRemoval);
         if !self.step(Change::Stop, removal) {
             return self.out_of_turn("NetDmaProviderStop", Rule("NETDMA-014"));
@@ -88,6 +100,7 @@ impl<M: Machine> Registration<M> {
         }
         shared.until_quiet(passive, self.id);
         self.step(Change::Done, None);
+        None
     }
 
     /// The provider's power goes or comes (NETDMA-113). Providers of version 1.0 cannot say so.
@@ -95,7 +108,7 @@ impl<M: Machine> Registration<M> {
     /// Down: first the clients are told, then their channels take no more work, and this returns when none is
     /// outstanding. Up: each channel is started, then the clients are told.
     #[doc(alias = "NetDmaPnPEventNotify")]
-    pub fn notify(&self, passive: &Passive, change: PowerChange) {
+    pub fn notify(&self, passive: &Passive, change: PowerChange) -> Option<Misuse> {
         let name = "NetDmaPnPEventNotify";
         let version = self
             .shared
@@ -107,8 +120,10 @@ impl<M: Machine> Registration<M> {
             PowerChange::Down => self.power_down(passive),
             PowerChange::Up => self.power_up(passive),
         };
-        if !done {
-            self.out_of_turn(name, Rule("NETDMA-113"));
+        if done {
+            None
+        } else {
+            self.out_of_turn(name, Rule("NETDMA-113"))
         }
     }
 
@@ -140,21 +155,24 @@ impl<M: Machine> Registration<M> {
     /// The provider goes (NETDMA-015). It must have been stopped; if it was not, it is stopped now, and that is
     /// reported.
     #[doc(alias = "NetDmaDeregisterProvider")]
-    pub fn deregister(mut self, passive: &Passive) {
-        self.leave(passive);
+    pub fn deregister(mut self, passive: &Passive) -> Option<Misuse> {
+        self.leave(passive)
     }
 
-    fn leave(&mut self, passive: &Passive) {
+    fn leave(&mut self, passive: &Passive) -> Option<Misuse> {
         self.registered = false;
         let shared = &self.shared;
         let phase = shared.book(|book| book.entry(self.id).map(|entry| entry.phase()));
-        if phase.is_some_and(|phase| phase != Phase::Stopped) {
-            self.out_of_turn("NetDmaDeregisterProvider", Rule("NETDMA-014"));
+        let early = phase.is_some_and(|phase| phase != Phase::Stopped);
+        let mut misuse = None;
+        if early {
+            misuse = self.out_of_turn("NetDmaDeregisterProvider", Rule("NETDMA-014"));
             self.stop(passive);
         }
         // Dropped outside of the lock.
         let entry = shared.book(|book| book.remove(self.id));
         drop(entry);
+        misuse
     }
 
     /// Asks the table, and says what comes of it.
@@ -175,8 +193,8 @@ impl<M: Machine> Registration<M> {
         })
     }
 
-    fn out_of_turn(&self, name: &'static str, rule: Rule) {
-        self.shared.misused(name, rule, NtStatus::INVALID_DEVICE_STATE);
+    fn out_of_turn(&self, call: &'static str, rule: Rule) -> Option<Misuse> {
+        self.shared.refuse(call, rule, NtStatus::INVALID_DEVICE_STATE)
     }
 }
 

@@ -16,7 +16,7 @@ pub(super) struct Started {
 
 impl Provider for Started {
     fn characteristics(&self) -> Characteristics {
-        self.characteristics
+        self.characteristics.clone()
     }
 
     fn attributes(&self) -> Attributes {

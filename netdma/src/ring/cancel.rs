@@ -140,16 +140,20 @@ impl<M: Machine, P: Port, H> Ring<M, P, H> {
 
     /// Gives up the places behind the last operation that is pending, as far as the engine does not have them.
     pub(super) fn trim(&mut self) {
-        while self.slots.oldest < self.slots.newest {
-            let last = self.slots.get(self.slots.newest - 1);
-            if last.is_pending() || last.first < self.given {
+        let mut from = self.slots.newest;
+        while from > self.slots.oldest {
+            let slot = self.slots.get(from - 1);
+            if slot.is_pending() || slot.first < self.given {
                 break;
             }
-            self.head = last.first;
-            self.slots.newest -= 1;
+            self.head = slot.first;
+            from -= 1;
+        }
+        for number in from..self.slots.newest {
+            let slot = self.slots.get_mut(number);
+            (slot.first, slot.end) = (self.head, self.head);
         }
         self.rung_end = self.rung_end.min(self.head);
-        self.rung = self.rung.min(self.slots.newest);
     }
 
     pub(super) fn operations(&self) -> Range<u64> {

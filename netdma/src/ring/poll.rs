@@ -6,6 +6,7 @@ use crate::port::Port;
 use longshore_core::completion::Outcome;
 use longshore_core::machine::Instant;
 use longshore_core::{AtMostDispatch, Machine};
+use longshore_hardware::BusAddress;
 
 /// An operation that is over.
 #[derive(Debug)]
@@ -113,6 +114,14 @@ impl<M: Machine, P: Port, H> Ring<M, P, H> {
     /// Whether the engine has something that it is not known to be done with.
     pub fn is_engine_busy(&self) -> bool {
         !self.closed && self.done < self.given
+    }
+
+    /// The last descriptor that is known to be done, or NULL before the first.
+    pub fn last_done(&self) -> BusAddress {
+        match self.done.checked_sub(1) {
+            Some(place) => self.memory.layout.descriptor(place).start(),
+            None => BusAddress::NULL,
+        }
     }
 
     /// No operation has an earlier deadline than this.

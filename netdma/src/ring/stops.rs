@@ -5,7 +5,7 @@ use crate::operation::Refused;
 use crate::port::Port;
 use crate::provider::{Handlers, StartError, Unsuccessful};
 use longshore_core::completion::{Cause, Outcome, Verdict};
-use longshore_core::{AtMostDispatch, Dispatch, Event, Machine, NtStatus, Passive};
+use longshore_core::{AtMostDispatch, Event, Machine, NtStatus};
 
 /// A way to stop an engine for good.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -235,10 +235,7 @@ impl<M: Machine, P: Port, H> Ring<M, P, H> {
 
     fn close_at_any_level(&mut self) -> bool {
         let machine = self.machine.clone();
-        if let Some(passive) = Passive::now(&machine) {
-            return self.close_now((&passive).into());
-        }
-        Dispatch::now(&machine).is_some_and(|dispatch| self.close_now((&dispatch).into()))
+        AtMostDispatch::now(&machine).is_some_and(|level| self.close_now(level))
     }
 
     fn close_now(&mut self, level: AtMostDispatch<'_>) -> bool {

@@ -39,6 +39,10 @@ impl<M: Machine, P: Port, H> Ring<M, P, H> {
             self.slots.deliver(&self.machine, slot);
         }
         self.trim();
+        if number + 1 == self.slots.newest {
+            self.slots.newest = number;
+            self.rung = self.rung.min(number);
+        }
     }
 
     fn accept(

@@ -118,7 +118,7 @@ impl Provider for Sketch {
             },
             handlers: Handlers::all() - Handlers::AFFINITY,
             max_channels: 1,
-            friendly_name: Some("sketch"),
+            friendly_name: Some("sketch".into()),
         }
     }
 
