@@ -22,5 +22,8 @@ fn what_is_kept_goes_with_its_machine() {
         },
     );
     assert!(run.findings.is_empty(), "{:?}", run.findings);
-    assert!(kept.upgrade().is_none(), "the machine and what it keeps hold each other");
+    assert!(
+        kept.upgrade().is_none(),
+        "the machine and what it keeps hold each other"
+    );
 }
