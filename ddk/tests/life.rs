@@ -26,17 +26,25 @@ const START: u32 = 0;
 const STOP: u32 = 1;
 const NOTIFY: u32 = 2;
 const DEREGISTER: u32 = 3;
+/// As before, and the C code believes that it was refused.
+const DEREGISTER_ONLY: u32 = 4;
 
 const POWER_DOWN: u32 = 5;
 const POWER_UP: u32 = 6;
 
-/// What a client heard.
+/// What a client heard, and what it does when it hears of anything next.
 #[derive(Default)]
-struct Ear(Mutex<Vec<u32>>);
+struct Ear(Mutex<Vec<u32>>, Mutex<Option<Act>>);
+
+type Act = Box<dyn FnOnce() + Send>;
 
 impl ClientEvents for Ear {
     fn notify(&self, _: &Passive, notification: Notification) {
         self.0.lock().unwrap().push(notification.code as u32);
+        let act = self.1.lock().unwrap().take();
+        if let Some(act) = act {
+            act();
+        }
     }
 }
 
@@ -308,6 +316,35 @@ fn calls_of_c_code_out_of_turn_are_refused_and_leave_everything_as_it_was() {
             [("NetDmaProviderStop", "NETDMA-014")],
             "it is gone"
         );
+    };
+    everywhere(body, |_| {});
+}
+
+/// The calls for one provider come one at a time: one inside another is refused, and the other goes on.
+#[test]
+fn a_call_of_c_code_inside_another_is_refused() {
+    let Some(path) = provider("life-1.so", "-DPROVIDER_VERSION=0x0101") else {
+        return;
+    };
+    let body = move |machine: &Machine, passive: &mut Passive| {
+        let bench = Bench::new(machine, passive, &path);
+        let cargo = Cargo::new(machine);
+        bench.c(STOP, 0);
+        let call = bench.call;
+        let act = move || {
+            for what in [STOP, DEREGISTER_ONLY] {
+                // SAFETY: as in `Bench::c`.
+                unsafe { call(what, 0) };
+            }
+        };
+        *bench.ear.1.lock().unwrap() = Some(Box::new(act));
+        bench.c(START, 2);
+        let refused = [
+            ("NetDmaProviderStop", "NETDMA-014"),
+            ("NetDmaDeregisterProvider", "NETDMA-014"),
+        ];
+        assert_eq!(bench.misuse(), refused);
+        cargo.copies(passive, &bench.allocate(passive).unwrap(), 1);
     };
     everywhere(body, |_| {});
 }

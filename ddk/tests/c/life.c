@@ -67,6 +67,9 @@ VOID LifeCall(ULONG What, ULONG Argument)
     case 2:
         Notify(Argument);
         break;
+    case 4:
+        NetDmaDeregisterProvider(Latest->NetDmaHandle);
+        break;
     default:
         NetDmaDeregisterProvider(Latest->NetDmaHandle);
         Latest->NetDmaHandle = NULL;
