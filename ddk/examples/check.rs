@@ -29,7 +29,7 @@ fn main() -> ExitCode {
     let check = provider(module).named(&name);
     match code {
         Some(code) => replay(&check, code),
-        None => run(&check),
+        None => run(&check, &format!("{} {path} --replay ", invoked())),
     }
 }
 
@@ -54,13 +54,19 @@ fn provider(module: Module) -> Check {
     .at_every_point()
 }
 
-fn run(check: &Check) -> ExitCode {
+/// How this program was called.
+fn invoked() -> String {
+    std::env::args().next().unwrap_or_else(|| "check".to_owned())
+}
+
+/// Checks. `again` is what a person types before a code to see a finding again.
+fn run(check: &Check, again: &str) -> ExitCode {
     let report = check.run();
     for warning in &report.warnings {
-        println!("warning: {}\n", warning.explain());
+        println!("warning: {}\n", warning.explain(again));
     }
     for violation in &report.violations {
-        println!("{}\n", violation.explain());
+        println!("{}\n", violation.explain(again));
     }
     println!(
         "{}: {} scenarios, {} violations, {} warnings",

@@ -2,7 +2,8 @@
 //!
 //! A driver is compiled against the headers in `include/` into a shared object. [`Module::load`] loads it, and
 //! [`Edge::attach`] gives it a device on a machine, where it registers its provider; [`Attached::provider`] is that
-//! provider as [`longshore_netdma::Provider`].
+//! provider as [`longshore_netdma::Provider`]. Its life is the [interface](longshore_netdma::NetDma)'s that the edge was
+//! opened with, and clients in Rust have channels of it there.
 //!
 //! * [`abi`]: the layouts of the headers, as Rust sees them;
 //! * [`edge`]: a machine as C code sees it;

@@ -44,8 +44,9 @@ impl Violation {
         self.kind.is_some_and(Kind::warns)
     }
 
-    /// The finding as a person reads it: the rule, what was seen, the last steps, the code.
-    pub fn explain(&self) -> String {
+    /// The finding as a person reads it: the rule, what was seen, the last steps, and how to see it again: `again` is
+    /// what stands before the code, which only whoever built the target can know.
+    pub fn explain(&self, again: &str) -> String {
         let sentence = rules::find(self.rule).map_or("", |rule| rule.sentence);
         let kind = self.kind.map_or("not in the ledger", Kind::word);
         let steps = self
@@ -54,7 +55,7 @@ impl Violation {
             .map(|step| format!("    {step}\n"))
             .collect::<String>();
         format!(
-            "  rule    {} ({kind}): {sentence}\n  seen    {}\n  steps   the last {}\n{steps}  again   longshore check --replay {}",
+            "  rule    {} ({kind}): {sentence}\n  seen    {}\n  steps   the last {}\n{steps}  again   {again}{}",
             self.rule,
             self.what,
             self.steps.len(),

@@ -4,6 +4,9 @@ use longshore_drydock::rules::{self, Kind};
 use longshore_drydock::{Report, Violation};
 use serde::{Deserialize, Serialize};
 
+/// What a person types before a code to see a finding again.
+const AGAIN: &str = "longshore check --replay ";
+
 /// Everything that one check found.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Document {
@@ -120,7 +123,7 @@ impl From<&Violation> for Finding {
             kind: violation.kind.map_or("not in the ledger", Kind::word).to_owned(),
             what: violation.what.clone(),
             replay: violation.replay.clone(),
-            explained: violation.explain(),
+            explained: violation.explain(AGAIN),
         }
     }
 }
@@ -136,7 +139,7 @@ impl Finding {
         let (what, again) = match &replay {
             Some(plan) => (
                 format!("{how}; the last plan it announced is {plan}"),
-                format!("\n  again   longshore check --replay {plan}"),
+                format!("\n  again   {AGAIN}{plan}"),
             ),
             None => (format!("{how}; it had announced no plan"), String::new()),
         };

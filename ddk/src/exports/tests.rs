@@ -39,9 +39,10 @@ impl Bench {
         let told: Arc<Mutex<Vec<_>>> = Arc::default();
         let heard = told.clone();
         let host = Host::new(Config {
-            observer: Some(Arc::new(move |event: &Event| match *event {
-                Event::Misuse(call, rule, _) => hold(&heard).push((call, rule.0)),
-                _ => {}
+            observer: Some(Arc::new(move |event: &Event| {
+                if let Event::Misuse(call, rule, _) = *event {
+                    hold(&heard).push((call, rule.0));
+                }
             })),
             ..Config::default()
         })

@@ -183,12 +183,15 @@ fn drop_objects(machine: &Machine) {
             .map(|device| device.model.take())
             .collect();
         let starting = std::mem::take(&mut state.starting);
+        // Kept for an engine that might still move bytes: from here on it does not.
+        let kept = std::mem::take(&mut state.kept);
         (
             routines,
             timers,
             handlers,
             models,
             starting,
+            kept,
             state.strike.take(),
             state.oracle.take(),
         )

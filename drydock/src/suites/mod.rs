@@ -39,6 +39,9 @@ impl<'a> Bay<'a> {
     }
 }
 
+/// What a test does to see a finding again.
+const AGAIN: &str = "`.replay(CODE)` in the place of `.assert()`, with the code ";
+
 /// A check that is being put together.
 #[must_use = "nothing is checked before `run` or `assert`"]
 pub struct Check {
@@ -101,17 +104,17 @@ impl Check {
         report
             .warnings
             .iter()
-            .for_each(|warning| eprintln!("warning: {}\n", warning.explain()));
+            .for_each(|warning| eprintln!("warning: {}\n", warning.explain(AGAIN)));
         assert!(
             report.violations.is_empty(),
-            "{} broke {} rules in {} scenarios; `.replay(CODE)` runs one of them again\n{}",
+            "{} broke {} rules in {} scenarios\n{}",
             report.target,
             report.violations.len(),
             report.scenarios,
             report
                 .violations
                 .iter()
-                .map(|v| v.explain() + "\n\n")
+                .map(|v| v.explain(AGAIN) + "\n\n")
                 .collect::<String>()
         );
     }

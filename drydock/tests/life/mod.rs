@@ -232,7 +232,7 @@ pub(crate) fn explore(
     };
     let report = target.check(effort, &mut |_| {});
     let found = report.violations.iter().chain(&report.warnings);
-    let found: String = found.map(|one| one.explain() + "\n").collect();
+    let found: String = found.map(|one| one.explain("") + "\n").collect();
     assert!(found.is_empty(), "{found}");
     assert!(report.scenarios > seeds);
 }
