@@ -100,7 +100,7 @@ pub(crate) struct Check {
     pub(crate) json: Option<PathBuf>,
 }
 
-/// So that the whole check takes less than 20 seconds on one slow core.
+/// So that the whole check takes less than a minute on one slow core.
 const DEFAULT_SEEDS: u64 = 2_000;
 
 /// Explain a rule by its number.

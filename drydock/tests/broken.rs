@@ -27,7 +27,7 @@ fn a_check_replays_what_it_found() {
     assert!(check.replay("nonsense").is_err());
 }
 
-/// Proves: SEED-003-2, SEED-003-12, SEED-003-14, SEED-004-5, SEED-004-6, SEED-004-7, SEED-004-9, NETDMA-065, NETDMA-066, NETDMA-076, NETDMA-085, NETDMA-087, NETDMA-088, NETDMA-090, NETDMA-091, NETDMA-100, RACE-1, RACE-2, RACE-7, RACE-10, AMB-03, AMB-04, AMB-05, AMB-06, AMB-07, AMB-17, AMB-22, AMB-24, PAIN-15.
+/// Proves: SEED-003-2, SEED-003-12, SEED-003-14, SEED-004-5, SEED-004-6, SEED-004-7, SEED-004-9, NETDMA-065, NETDMA-066, NETDMA-073, NETDMA-076, NETDMA-085, NETDMA-087, NETDMA-088, NETDMA-090, NETDMA-091, NETDMA-100, NETDMA-103, RACE-1, RACE-2, RACE-7, RACE-10, AMB-03, AMB-04, AMB-05, AMB-06, AMB-07, AMB-17, AMB-22, AMB-24, PAIN-15.
 ///
 /// Each of these rules has an implementation that breaks it, and the real ones pass where it is caught.
 #[test]

@@ -37,7 +37,7 @@ type Case = (
 );
 
 /// The broken providers.
-const PROVIDERS: [Case; 29] = [
+const PROVIDERS: [Case; 31] = [
     (
         Version::V1_0,
         Flaw::WordBeforeData,
@@ -269,6 +269,22 @@ const PROVIDERS: [Case; 29] = [
         "hints",
         "a source that need not be snooped is not copied",
         "NETDMA-065",
+    ),
+    (
+        Version::V2_0,
+        Flaw::AppendReadsTheTail,
+        "append-reads-the-tail",
+        "append",
+        "append reads the tail again although the chain is counted",
+        "NETDMA-073",
+    ),
+    (
+        Version::V1_0,
+        Flaw::HandlerLooksAround,
+        "handler-looks-around",
+        "chain",
+        "the interrupt handler reads the descriptor that is done",
+        "NETDMA-103",
     ),
 ];
 

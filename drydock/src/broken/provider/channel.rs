@@ -129,6 +129,9 @@ impl Channel {
         if self.flaw == Flaw::TellsNobody {
             return true;
         }
+        if self.flaw == Flaw::HandlerLooksAround {
+            let _ = self.link(last);
+        }
         let cpu = interface.isr(device, last);
         let own = self.flaw == Flaw::ReportsOnItsOwnCpu;
         parts.report.queue_on(if own { Cpu(0) } else { cpu });
@@ -247,6 +250,9 @@ impl ProviderChannel for Channel {
     fn append(&self, _: AtMostDispatch<'_>, first: BusAddress, count: u32) -> Result<(), AppendError> {
         if self.flaw == Flaw::AppendLooksFirst {
             let _ = self.memory.read(first, &mut [0; DESCRIPTOR_SIZE as usize]);
+        }
+        if self.flaw == Flaw::AppendReadsTheTail {
+            let _ = self.link(self.cursor.with(|cursor| cursor.last));
         }
         let idle = self.cursor.with(|cursor| cursor.state == State::Idle);
         let accepted = self.cursor.with(|cursor| {

@@ -83,7 +83,7 @@ impl Channel {
         }
     }
 
-    fn link(&self, descriptor: BusAddress) -> Result<BusAddress, Broken> {
+    pub(super) fn link(&self, descriptor: BusAddress) -> Result<BusAddress, Broken> {
         let at = descriptor.checked_add(offset::NEXT).ok_or(Broken)?;
         Ok(BusAddress::new(self.memory.load_u64(at)?))
     }

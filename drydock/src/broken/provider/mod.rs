@@ -82,6 +82,10 @@ pub enum Flaw {
     OldChainIsIdle,
     /// A source that need not be snooped is not copied.
     HintsAreObeyed,
+    /// Append reads the tail again although the chain is counted.
+    AppendReadsTheTail,
+    /// The interrupt handler reads the descriptor that is done.
+    HandlerLooksAround,
     /// NetDMA is never told of an interrupt.
     TellsNobody,
     /// The deferred call always names the first descriptor.

@@ -144,6 +144,11 @@ fn stalled_for_long(berth: &Arc<Berth>, passive: &mut Passive) {
 
 fn stalled_for_ever(berth: &Arc<Berth>, passive: &mut Passive) {
     let ended = berth.wait_for(passive, 3, Look::Poll);
+    if !ended {
+        // Whatever becomes of it, the call returns (AMB-21).
+        berth.prepare(4..6, |_| STATUS);
+        berth.start((&*passive).into(), 4..6);
+    }
     if !ended && berth.can_abort() {
         berth.abort((&*passive).into());
     }

@@ -373,6 +373,7 @@ impl Berth {
     }
 
     pub(super) fn suspend(&self, level: AtMostDispatch<'_>) -> Option<BusAddress> {
+        self.watch.lock().was_held = true;
         let handler = || self.channel.suspend(level);
         let last = self.call(("ProviderSuspendDma", "RACE-4"), Unsuccessful::status, handler);
         if let Ok(last) = last {

@@ -2,7 +2,7 @@
 
 use super::expect::{Expect, holds};
 use crate::machine::{Breach, Bytes, Oracle, Step, View, What};
-use longshore_core::Rule;
+use longshore_core::{Irql, Rule};
 use longshore_hardware::netdma::{CompletionWord, TransferStatus, offset};
 use longshore_hardware::{BusAddress, BusRange};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -38,6 +38,8 @@ pub(super) struct Watch {
     interrupted: usize,
     /// The last descriptor before the last suspend of this start.
     pub(super) held: BusAddress,
+    /// Some suspend was tried.
+    pub(super) was_held: bool,
     /// How often the word was written.
     pub(super) words: u32,
     pub(super) stop: Stop,
@@ -69,6 +71,7 @@ impl SharedWatch {
             covered: 0,
             interrupted: 0,
             held: BusAddress::NULL,
+            was_held: false,
             words: 0,
             stop: Stop::No,
             cut_writes: 0,
@@ -355,7 +358,7 @@ impl Watch {
     /// A device read memory.
     fn data_read(&self, range: BusRange) -> Option<Breach> {
         if self.stop != Stop::Quiet {
-            return None;
+            return self.tail_read_again(range);
         }
         let old = self.chain.iter().any(|expect| expect.descriptor.overlaps(range));
         old.then(|| {
@@ -365,6 +368,20 @@ impl Watch {
             )
         })
         .flatten()
+    }
+
+    /// In 2.x nobody looks again at a descriptor that is done, unless a suspend has let its link change.
+    fn tail_read_again(&self, range: BusRange) -> Option<Breach> {
+        if self.scratch || self.loops || self.was_held {
+            return None;
+        }
+        let done = |expect: &&Expect| expect.reported && expect.descriptor.overlaps(range);
+        let expect = self.chain.iter().find(done)?;
+        let what = format!(
+            "descriptor {} was read again after it was done",
+            expect.descriptor.start()
+        );
+        breach("NETDMA-073", what)
     }
 
     /// The provider raised its line.
@@ -422,6 +439,15 @@ fn is_normal(word: CompletionWord) -> bool {
     matches!(word.status(), TransferStatus::ACTIVE | TransferStatus::IDLE)
 }
 
+/// Whether a device touched memory other than the completion word.
+fn moves_data(what: &What, word: BusAddress) -> bool {
+    match *what {
+        What::Read(View::Device, _) | What::Wrote(View::Device, _) => true,
+        What::Loaded(View::Device, at, _) | What::Stored(View::Device, at, _) => at != word,
+        _ => false,
+    }
+}
+
 impl Oracle for SharedWatch {
     fn observe(&mut self, step: &Step, memory: &dyn Bytes) -> Option<Breach> {
         let mut watch = self.lock();
@@ -431,6 +457,10 @@ impl Oracle for SharedWatch {
         );
         if device && let Some(worked) = step.cpu.and_then(|cpu| watch.worked.get_mut(cpu as usize)) {
             *worked += 1;
+        }
+        if step.level > Irql::DISPATCH && moves_data(&step.what, watch.word) {
+            let what = "an interrupt handler did the engine's work".to_owned();
+            return breach("NETDMA-103", what);
         }
         match step.what {
             What::Stored(View::Device, at, value) if at == watch.word => {
