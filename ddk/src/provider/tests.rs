@@ -13,7 +13,8 @@ use longshore_core::{Device, Dispatch, NtStatus, Passive};
 use longshore_hardware::BusAddress;
 use longshore_host::{Config, Host};
 use longshore_netdma::provider::{StartError, Unsuccessful};
-use longshore_netdma::{Handlers, NetDma, Version, registry};
+use longshore_netdma::registry::Notification;
+use longshore_netdma::{ClientEvents, Handlers, NetDma, RingOptions, Version, registry};
 use std::sync::Mutex;
 
 /// What the handlers of one provider were handed, and what they answer.
@@ -106,6 +107,12 @@ impl ChannelInterface for Deaf {
 
 /// A provider of this version that was registered and started, and its machine.
 fn open(script: &'static Script, version: Version) -> (Host, CProvider) {
+    let (host, _, provider) = open_at(script, version);
+    (host, provider)
+}
+
+/// The same, with the interface.
+fn open_at(script: &'static Script, version: Version) -> (Host, NetDma<longshore_host::Machine>, CProvider) {
     let host = Host::new(Config::default()).unwrap();
     let passive = Passive::now(host.machine()).unwrap();
     let messages = registry::Config {
@@ -149,12 +156,13 @@ fn open(script: &'static Script, version: Version) -> (Host, CProvider) {
         size: ProviderAttributes::SIZE,
         dma_channel_count: 2,
         maximum_transfer_size: 8192,
+        maximum_address_space: PhysicalAddress(-1),
         ..ProviderAttributes::default()
     };
     edge.start_provider(handle, Some(attributes));
     let driver = edge.providers.get(handle).unwrap().driver.clone();
     let attached = Attached::of(edge, no_attach, no_detach, device);
-    (host, CProvider::new(attached, driver))
+    (host, net, CProvider::new(attached, driver))
 }
 
 fn leaked(script: Script) -> &'static Script {
@@ -264,4 +272,28 @@ fn a_freed_channel_reaches_its_provider_no_more() {
     assert!(channel.append(level(), BusAddress::new(0x40), 1).is_err());
     assert!(channel.resume(level()).is_err() && channel.reset(level()).is_err());
     assert_eq!(*hold(&script.calls), ["chain", "free"]);
+}
+
+struct Silent;
+
+impl ClientEvents for Silent {
+    fn notify(&self, _: &Passive, _: Notification) {}
+}
+
+/// Its memory may be gone with the device: not even the channels that clients have are freed there.
+#[test]
+fn a_provider_that_its_device_left_behind_is_called_no_more() {
+    let script = leaked(Script::default());
+    let (host, net, provider) = open_at(script, Version::V1_1);
+    let passive = Passive::now(host.machine()).unwrap();
+    let client = net.register_client(&passive, Arc::new(Silent));
+    let id = client.providers(&passive)[0].id;
+    let channel = client.allocate(&passive, id, RingOptions::default()).unwrap();
+    let edge = provider.attached.edge();
+    let device = edge.providers.get(provider.driver.handle).unwrap().device;
+    edge.clear_device(device);
+    assert!(client.providers(&passive).is_empty());
+    drop(channel);
+    assert!(allocate_on(&host, &provider).is_err());
+    assert_eq!(*hold(&script.calls), [""; 0]);
 }

@@ -224,15 +224,20 @@ impl<M: Machine, F: Foreman> Walker<M, F> {
     /// Takes the channel back. False if something was outstanding, which its user had promised against (NETDMA-043).
     pub(super) fn free(&mut self) -> bool {
         self.hear();
-        let drained = match step(self.state, Input::Free).1 {
+        let (drained, last) = (self.drained(), self.last);
+        self.forget();
+        let kept = match self.apply(Input::Free) {
+            Action::Refuse => return false,
             Action::CutAndRelease => false,
-            Action::ReleaseIfDrained => self.drained(),
+            Action::ReleaseIfDrained => drained,
             _ => true,
         };
-        if !drained {
-            let _ = self.serve(Request::Abort);
+        if !kept {
+            // It is cut as an abort cuts it.
+            let _ = self.write_word(last, TransferStatus::HALTED);
         }
-        self.release() && drained
+        self.word = BusRange::EMPTY;
+        kept
     }
 
     /// Takes the channel back, and tells nobody. False if nobody had it.
