@@ -37,7 +37,7 @@ fn sees_the_table(report: &Report) {
     assert!(missing.is_empty(), "never seen: {missing:?}");
 }
 
-/// Proves: NETDMA-003, AMB-21, PAIN-21.
+/// Proves: NETDMA-003, NETDMA-044, AMB-21, PAIN-21.
 ///
 /// Each call and each error at every point of chains of one to eight descriptors, with each way of completion, and every
 /// pair of the channel's table; and a start over an engine that stands still for ever. That the oracles notice what is wrong is shown by the gallery.

@@ -3,10 +3,10 @@
 //! Without a flaw it keeps the contract (a test says so), so what the suite catches is the flaw and not the sketch.
 //! It is as simple as a provider can be, and shares no code with the engines that are checked.
 //!
-//! * [`cursor`]: what the channel knows of itself;
-//! * [`channel`]: the calls of NetDMA;
-//! * [`engine`]: what moves the data;
-//! * [`reports`]: the interrupts.
+//! * `cursor`: what the channel knows of itself;
+//! * `channel`: the calls of NetDMA;
+//! * `engine`: what moves the data;
+//! * `reports`: the interrupts.
 
 mod channel;
 mod cursor;

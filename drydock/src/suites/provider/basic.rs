@@ -1,6 +1,7 @@
 //! Scenarios that stand alone: they are about a mixture, a race or a fault, and not about one call.
 
-use super::berth::{Berth, LONG, Look};
+use super::berth::Berth;
+use super::waits::{LONG, Look};
 use super::{INTERRUPT, STATUS};
 use crate::machine::Fault;
 use longshore_core::Passive;

@@ -6,6 +6,7 @@ use longshore_core::machine::Machine as _;
 use longshore_core::{Dispatch, Passive};
 use longshore_hardware::BusAddress;
 use longshore_hardware::netdma::{ControlFlags, TransferStatus};
+use longshore_netdma::ChannelParameters;
 use std::sync::Arc;
 
 const BOTH: ControlFlags = STATUS.union(INTERRUPT);
@@ -56,6 +57,13 @@ pub(super) fn misplaced(berth: &Arc<Berth>, passive: &mut Passive) {
                 || format!("a start at {first} was accepted"),
             );
         }
+    });
+    let word = berth.word_range().start().checked_add(4);
+    let parameters = ChannelParameters::new(word.unwrap_or(BusAddress::NULL), berth.terms.cpus);
+    let provider = &berth.subject.provider;
+    let second = provider.allocate_channel((&*passive).into(), parameters, berth.interface.clone());
+    berth.require(second.is_err(), "NETDMA-044", || {
+        "a channel was allocated whose completion word is not aligned".into()
     });
     berth.check_starts_again(passive, 0..2, "NETDMA-076");
     berth.machine.raise(passive, |dispatch: &Dispatch| {

@@ -5,23 +5,24 @@
 //! written, so that "the word before the data" is found whether or not anybody looked at that moment.
 //!
 //! Bottom to top:
-//! * [`slots`]: where descriptors and data stand;
-//! * [`expect`]: what a descriptor should do;
-//! * [`watch`]: the oracle;
-//! * [`interface`]: what the provider tells;
-//! * [`berth`]: a channel and its calls;
-//! * [`judge`]: what must hold after a call, byte by byte;
-//! * [`calls`]: each call in each state, against the table;
-//! * [`matrix`]: each call at every point of each chain;
-//! * [`held`]: what may be done to a suspended channel;
-//! * [`odd`] and [`bad`]: descriptors of every kind, sound and not;
-//! * [`life`]: a channel before its first chain, and what it is allocated with;
-//! * [`basic`]: mixtures, races and faults.
+//! * `slots`: where descriptors and data stand;
+//! * `expect`: what a descriptor should do;
+//! * `watch`: the oracle, and `words`: what it says to a completion word;
+//! * `interface`: what the provider tells;
+//! * `berth`: a channel and its calls; `chain`: its descriptors; `waits`: how a scenario waits;
+//! * `judge`: what must hold after a call, byte by byte;
+//! * `calls`: each call in each state, against the table;
+//! * `matrix`: each call at every point of each chain;
+//! * `held`: what may be done to a suspended channel;
+//! * `odd` and `bad`: descriptors of every kind, sound and not;
+//! * `life`: a channel before its first chain, and what it is allocated with;
+//! * `basic`: mixtures, races and faults.
 
 mod bad;
 mod basic;
 mod berth;
 mod calls;
+mod chain;
 mod expect;
 mod held;
 mod interface;
@@ -30,7 +31,9 @@ mod life;
 mod matrix;
 mod odd;
 mod slots;
+mod waits;
 mod watch;
+mod words;
 
 use super::{Bay, Check};
 use crate::explore::{Faults, Scenario, Target};
