@@ -1,6 +1,7 @@
 //! A walker alone, whose foreman says what the test wants.
 
 use super::*;
+use crate::cpu::requests::Request;
 use alloc::vec::Vec;
 use core::cell::Cell;
 use longshore_core::machine::Machine as _;
