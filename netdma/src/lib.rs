@@ -4,7 +4,8 @@
 //! * [`provider`]: what a provider is, and what it sees of NetDMA;
 //! * [`port`]: what a ring needs of the channel beneath it;
 //! * [`state`]: the total table of a channel;
-//! * [`channel`]: a channel as a client holds it;
+//! * [`ring`]: a channel as one user has it, alone;
+//! * [`channel`]: a channel as several users share it;
 //! * [`registry`]: the interface itself: providers come and go, clients have channels;
 //! * [`operation`]: what a client names an operation by, and why one is refused.
 //!
