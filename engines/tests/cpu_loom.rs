@@ -73,11 +73,7 @@ impl Stage {
             ..Config::default()
         };
         let engine = CpuEngine::open(&passive, &machine, config);
-        let parameters = ChannelParameters {
-            completion: WORD,
-            priority: 0,
-            cpus: 1,
-        };
+        let parameters = ChannelParameters::new(WORD, 1);
         let (channel, _) = engine
             .allocate((&passive).into(), parameters, Arc::new(Deaf))
             .unwrap();
