@@ -463,3 +463,57 @@ fn an_engine_that_lost_its_power_is_started_again() {
         assert_eq!(poll(machine, &mut ring, 4), done(2..4));
     }
 }
+
+/// A ring whose engine has four copies and does none of them.
+fn four_in_flight(machine: &Machine, version: Version) -> (TestRing, Manual) {
+    let (mut ring, manual) = open(machine, version);
+    let (source, destination) = (filled(machine, 256, 1), zeros(machine, 256));
+    for tag in 0..4u64 {
+        let copy = Request::copy(part(&destination, tag * 64, 64), part(&source, tag * 64, 64));
+        submit(&mut ring, copy, tag);
+    }
+    doorbell(machine, &mut ring);
+    (ring, manual)
+}
+
+/// Proves: PAIN-13.
+///
+/// An engine that does not stop leaves everything as it was: what is cancelled later is that alone.
+#[test]
+fn a_stop_that_fails_marks_nothing() {
+    for version in VERSIONS {
+        let host = host();
+        let machine = host.machine();
+        let (mut ring, manual) = four_in_flight(machine, version);
+        let passive = passive(machine);
+        manual.engine().dead = true;
+        assert!(ring.abort((&passive).into()).is_err());
+        assert!(ring.reset((&passive).into()).is_err());
+        manual.engine().dead = false;
+        assert_eq!(ring.cancel_where((&passive).into(), |tag, _| tag == 3), 1);
+        assert_eq!(poll(machine, &mut ring, 8), [cancelled(3, 64)]);
+        manual.steps(4);
+        assert_eq!(poll(machine, &mut ring, 8), done(0..3));
+    }
+}
+
+/// Whoever chooses what to cancel may panic; then nothing was chosen.
+#[test]
+fn a_choice_that_panics_chooses_nothing() {
+    for version in VERSIONS {
+        let host = host();
+        let machine = host.machine();
+        let (mut ring, manual) = four_in_flight(machine, version);
+        let passive = passive(machine);
+        let panics = |tag, _: &u32| match tag {
+            2 => panic!("on purpose"),
+            tag => tag < 2,
+        };
+        let cancel = std::panic::AssertUnwindSafe(|| ring.cancel_where((&passive).into(), panics));
+        assert!(std::panic::catch_unwind(cancel).is_err());
+        assert_eq!(ring.cancel_where((&passive).into(), |tag, _| tag == 3), 1);
+        assert_eq!(poll(machine, &mut ring, 8), [cancelled(3, 64)]);
+        manual.steps(4);
+        assert_eq!(poll(machine, &mut ring, 8), done(0..3));
+    }
+}

@@ -50,10 +50,16 @@ impl<M: Machine, P: Port, H> Ring<M, P, H> {
         mut wanted: impl FnMut(u64, &Slot<H>) -> bool,
     ) -> usize {
         self.look_at_word();
+        // Chosen first, as a whole: whoever chooses may panic.
+        for number in self.operations() {
+            let slot = self.slots.get(number);
+            let chosen = slot.is_pending() && !self.is_done(number) && wanted(number, slot);
+            self.slots.get_mut(number).chosen = chosen;
+        }
         let (mut over, mut asked) = (0, false);
         for number in self.operations() {
             let slot = self.slots.get(number);
-            if !slot.is_pending() || self.is_done(number) || !wanted(number, slot) {
+            if !slot.chosen {
                 continue;
             }
             if self.is_in_engine(number) {

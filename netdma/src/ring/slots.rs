@@ -37,6 +37,8 @@ pub(super) struct Slot<H> {
     /// What the CPU has to do for it. It has no places then.
     pub(super) work: Option<Work>,
     pub(super) deadline: Option<Instant>,
+    /// It is among those that are being cancelled. Means something within that call only.
+    pub(super) chosen: bool,
 }
 
 impl<H> Slot<H> {
@@ -97,6 +99,7 @@ impl<H> Slots<H> {
             end: 0,
             work: None,
             deadline: None,
+            chosen: false,
         });
         Self {
             slots: slots.collect(),

@@ -185,9 +185,7 @@ impl<M: Machine, P: Port, H> Ring<M, P, H> {
         if self.closed || !self.limits.handlers.contains(stop.handler()) {
             return Err(Unsuccessful);
         }
-        for number in self.operations() {
-            self.slots.get(number).request_cancel();
-        }
+        // Nothing is marked before the engine has stopped: if it does not, nothing has happened.
         self.halt(level, stop)?;
         self.settle(verdict, verdict);
         for number in self.operations() {

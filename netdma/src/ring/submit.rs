@@ -22,27 +22,25 @@ impl<M: Machine, P: Port, H> Ring<M, P, H> {
         }
     }
 
-    /// Takes an operation out again that the engine was not given. Nobody hears of it.
+    /// Takes the newest operation out again, which the engine was not given. Nobody hears of it.
     pub(crate) fn retract(&mut self, ticket: Ticket) {
         let number = self.slots.number_of(ticket);
-        let Some(number) = number.filter(|&number| !self.is_in_engine(number)) else {
+        let newest = |&number: &u64| number + 1 == self.slots.newest && !self.is_in_engine(number);
+        let Some(number) = number.filter(newest) else {
             return;
         };
         let slot = self.slots.get(number);
-        let places = slot.first..slot.end;
         let outcome = Outcome {
             verdict: Verdict::Cancelled,
-            residue: self.memory.bytes(places.clone()),
+            residue: self.memory.bytes(slot.first..slot.end),
         };
-        self.memory.empty(places);
         if let Some(slot) = self.slots.end(&self.machine, number, outcome) {
             self.slots.deliver(&self.machine, slot);
         }
+        // Nothing came behind it, so its places are given up.
         self.trim();
-        if number + 1 == self.slots.newest {
-            self.slots.newest = number;
-            self.rung = self.rung.min(number);
-        }
+        self.slots.newest = self.slots.newest.min(number);
+        self.rung = self.rung.min(self.slots.newest);
     }
 
     fn accept(
