@@ -55,6 +55,7 @@ fn aborts_an_engine_that_stands_still(at: u32) -> bool {
                 assert_eq!((after.0, after.1), before, "a failed abort ends nothing");
             }
             assert_eq!((rig.fault(), rig.told()), (None, vec![]));
+            assert!(!rig.is_copied(4), "the chain has not ended by itself");
             assert_eq!(rig.port().abort((&*passive).into()).is_ok(), aborted);
             assert_eq!((rig.word(), rig.state(), rig.bytes(12)), after);
             *inside.lock().unwrap() = Some(aborted);
