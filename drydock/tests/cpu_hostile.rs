@@ -165,6 +165,58 @@ fn a_chain_that_loops_is_driven_for_a_bounded_time_and_can_be_aborted() {
     assert_eq!(pieces, Config::default().budget as usize);
 }
 
+/// Proves: AMB-16.
+#[test]
+fn the_count_of_version_2_ends_a_chain_that_loops() {
+    for kind in [Kind::Shared, Kind::Inline] {
+        let (run, ()) = once((kind, V2), |machine, passive, kind| {
+            let mut rig = Rig::new(machine, passive, kind);
+            let mut descriptor = rig.plain(0, STATUS);
+            descriptor.next = rig.at(0);
+            rig.put(0, descriptor);
+            let first = rig.at(0);
+            rig.port().start(passive.into(), first, 5).unwrap();
+            rig.settle(passive);
+            assert_eq!(rig.word(), (rig.at(0), TransferStatus::IDLE));
+            assert_eq!(rig.state(), State::Idle);
+            rig.close(passive);
+        });
+        assert_eq!(words(&run).len(), 5, "{kind:?}");
+    }
+}
+
+/// What is copied onto the next descriptor is that descriptor from then on, if it is a sound one.
+#[test]
+fn a_copy_onto_the_next_descriptor_is_what_is_done_next() {
+    for kind in KINDS {
+        let (run, allowed) = once(kind, |machine, passive, kind| {
+            let mut rig = Rig::new(machine, passive, kind);
+            rig.prepare(0..2, STATUS);
+            let other = rig.plain(3, STATUS).emit();
+            machine.memory().write(rig.data(0), &other).unwrap();
+            let mut descriptor = rig.plain(0, STATUS);
+            descriptor.destination = rig.at(1);
+            descriptor.next = rig.at(1);
+            rig.put(0, descriptor);
+            rig.start(passive, 0..2);
+            rig.settle(passive);
+            assert_eq!(
+                (rig.word(), rig.fault()),
+                ((rig.at(1), TransferStatus::IDLE), None)
+            );
+            assert!(rig.is_copied(3) && !rig.is_copied(1));
+            let next = BusRange::new(rig.at(1), SIZE).unwrap();
+            let named = BusRange::new(rig.data(8 + 3), SIZE).unwrap();
+            let word = rig.word.range();
+            rig.close(passive);
+            [next, named, word]
+        });
+        let inside = |range: BusRange| allowed.iter().any(|to| range.overlaps(*to));
+        assert!(written(&run).all(inside), "{kind:?}");
+        assert!(run.points < 5_000, "{kind:?}: {} points", run.points);
+    }
+}
+
 /// Proves: NETDMA-054, NETDMA-073, AMB-24.
 ///
 /// In both versions a descriptor is read once, whole. In version 1 an append makes the engine look at the tail's link once

@@ -210,6 +210,38 @@ fn a_chain_of_pages_breaks_where_the_provider_can() {
     }
 }
 
+/// Proves: NETDMA-064.
+///
+/// Every kind of request with every flag, and one that is emptied by a cancel: none becomes a context change or any other
+/// operation than a copy, and none asks for a hint.
+#[test]
+fn no_request_becomes_a_context_change() {
+    for version in VERSIONS {
+        let host = host();
+        let machine = host.machine();
+        let (mut ring, manual) = open(machine, version);
+        let (source, destination) = (filled(machine, 64, 1), zeros(machine, 64));
+        let (to, from) = ([destination.range()], [source.range()]);
+        let copy = Request::copy(to[0], from[0]);
+        let requests = [copy, Request::chain(&to, &from), Request::null(), copy];
+        for (tag, request) in (0..).zip(requests) {
+            submit(&mut ring, request.and(RequestFlags::all()), tag);
+        }
+        doorbell(machine, &mut ring);
+        let level = passive(machine);
+        assert_eq!(ring.cancel_where((&level).into(), |tag, _| tag == 3), 1);
+        doorbell(machine, &mut ring);
+        while manual.engine().step() {}
+        let engine = manual.engine();
+        assert_eq!(engine.done.len(), 4);
+        for descriptor in &engine.done {
+            assert_eq!(descriptor.control.op_type(), 0);
+            let hint = ControlFlags::DESTINATION_DCA_ENABLE;
+            assert!(!descriptor.control.intersects(hint), "{descriptor:?}");
+        }
+    }
+}
+
 /// Proves: NETDMA-056.
 #[test]
 fn a_null_transfer_harms_nobody_who_takes_it_for_a_copy() {

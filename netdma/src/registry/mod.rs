@@ -12,7 +12,7 @@
 //!
 //! A provider lives at PASSIVE; what has no token for that does not compile:
 //!
-//! ```compile_fail
+//! ```compile_fail,E0308
 //! use longshore_core::{Dispatch, Machine};
 //! use longshore_netdma::Registration;
 //! fn stop<M: Machine>(registration: &Registration<M>, dispatch: &Dispatch) {
@@ -30,7 +30,7 @@
 //!
 //! A registration that was given up is gone (NETDMA-015):
 //!
-//! ```compile_fail
+//! ```compile_fail,E0382
 //! use longshore_core::{Machine, Passive};
 //! use longshore_netdma::Registration;
 //! fn leave<M: Machine>(registration: Registration<M>, passive: &Passive) {
