@@ -175,17 +175,20 @@ impl<E: Engine> DmaChannel<E> {
     /// Cancels the operations with this tag. Returns how many were asked to end; their outcomes come by
     /// [poll](Self::poll), and may still be another one.
     pub fn cancel(&self, tag: u64) -> usize {
-        self.cancel_where(|other| other == tag)
+        self.with(|state, level| state.cancel_tag(level, tag))
+            .unwrap_or(0)
     }
 
-    /// Cancels the operations with such tags, all in one go.
+    /// Cancels the operations with such tags, all in one go. `wanted` may use the channel; what it submits is not asked
+    /// for.
     pub fn cancel_where(&self, mut wanted: impl FnMut(u64) -> bool) -> usize {
-        self.with(|state, level| {
-            state
-                .ring
-                .cancel_where(level, |tag, held| held.is_tagged() && wanted(tag))
-        })
-        .unwrap_or(0)
+        // Nothing is borrowed while the user's closure runs.
+        let Ok(mut chosen) = self.with(|state, level| state.tagged_operations(level)) else {
+            return 0;
+        };
+        chosen.retain(|&(_, tag)| wanted(tag));
+        self.with(|state, level| state.cancel_chosen(level, &chosen))
+            .unwrap_or(0)
     }
 
     /// Cancels everything that is pending, with a tag or without.

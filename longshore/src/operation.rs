@@ -172,6 +172,9 @@ impl<E: Engine> DmaChannel<E> {
     }
 }
 
+/// Without a limit, only a place where nobody can wait ends a wait without an outcome.
+pub(crate) const NOT_HERE: &str = "an interrupt handler cannot wait for an operation";
+
 fn as_given<B: Returned>(buffers: Buffers) -> B {
     B::of(buffers).expect("an operation gives back what it was given")
 }
@@ -186,14 +189,13 @@ impl<'c, B: Returned, E: Engine> Operation<'c, B, E> {
     }
 
     /// Waits until it is over.
+    ///
+    /// # Panics
+    ///
+    /// In an interrupt handler: it cannot be waited for there.
     pub fn wait(self) -> Finished<B> {
-        let mut operation = self;
-        loop {
-            match operation.wait_for(Duration::MAX) {
-                Ok(finished) => return finished,
-                Err(same) => operation = same,
-            }
-        }
+        let letter = self.channel.fetch(self.key, None);
+        self.open(letter.expect(NOT_HERE))
     }
 
     /// Waits until it is over, or gives it back when the time is up.

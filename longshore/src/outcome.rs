@@ -115,7 +115,7 @@ pub enum Reason {
     Full,
     /// Outcomes that nobody has polled fill the channel.
     Unpolled,
-    /// The channel was used from an interrupt handler, or from inside one of its own calls.
+    /// The channel was used from an interrupt handler, or from inside one of its own calls, as by its engine.
     NotHere,
     /// The engine did not take it.
     Engine(netdma::Refused),

@@ -5,8 +5,9 @@ use crate::engine::Engine;
 use crate::hardware::BusRange;
 use crate::host::Lending;
 use crate::job::Kind;
-use crate::mail::{Key, Letter};
+use crate::mail::Key;
 use crate::netdma::Request;
+use crate::operation::NOT_HERE;
 use crate::outcome::{Outcome, Reason};
 use std::cell::RefCell;
 use std::fmt;
@@ -157,12 +158,12 @@ impl<E: Engine> Drop for Scope<'_, '_, E> {
 
 impl<E: Engine> Scoped<'_, E> {
     /// Waits until it is over.
+    ///
+    /// # Panics
+    ///
+    /// In an interrupt handler: it cannot be waited for there.
     pub fn wait(self) -> Outcome {
-        loop {
-            if let Some(Letter { outcome, .. }) = self.channel.fetch(self.key, None) {
-                return outcome;
-            }
-        }
+        self.channel.fetch(self.key, None).expect(NOT_HERE).outcome
     }
 
     /// Asks it to end. False if it is over already.

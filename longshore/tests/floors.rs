@@ -35,7 +35,9 @@ on_both! {
     dropping_a_channel_frees_what_is_pending
     buffers_outlive_their_channel
     the_channel_can_be_sent
-    a_call_from_inside_a_call_is_refused
+    whoever_chooses_may_use_the_channel
+    whoever_chooses_may_wait_in_a_scope
+    each_of_two_with_the_same_tag_is_chosen
     outcomes_wait_for_whoever_polls
 }
 
@@ -457,22 +459,66 @@ fn the_channel_can_be_sent(engine: impl Engine<Port: 'static> + 'static) {
     assert_eq!(there.join().unwrap()[0].outcome, Outcome::Completed);
 }
 
-fn a_call_from_inside_a_call_is_refused(engine: impl Engine) {
-    let channel = DmaChannel::open(engine).unwrap();
-    channel.submit(1, Job::fence()).unwrap();
-    let mut inner = None;
-    channel.cancel_where(|_| {
-        assert_eq!(channel.poll(&mut [Completion::EMPTY]), 0);
-        inner = Some(
-            channel
-                .copy(channel.buffer(1).unwrap(), channel.buffer(1).unwrap())
-                .map(drop),
-        );
-        false
+/// The closure that chooses what to cancel runs while nothing is borrowed.
+fn whoever_chooses_may_use_the_channel(engine: impl Engine) {
+    let (channel, len) = small(engine);
+    channel.start(Job::fence()).unwrap().wait();
+    channel.submit(0, Job::fence()).unwrap();
+    let mut calls = 0;
+    let asked = channel.cancel_where(|_| {
+        calls += 1;
+        assert_eq!(channel.pending(), 1);
+        let (source, destination) = pair(&channel, len, 7);
+        let done = channel.copy(source, destination).unwrap().wait_for(LONG).unwrap();
+        assert!(done.outcome.is_completed());
+        channel.suspend().unwrap();
+        let (source, destination) = (done.buffers.source, done.buffers.destination);
+        drop(channel.copy(source, destination).unwrap());
+        assert!(has_room_for_two(&channel, len), "what is dropped is cancelled");
+        channel.resume().unwrap();
+        channel.submit(1, Job::fence()).unwrap();
+        true
     });
-    assert_eq!(inner.unwrap().unwrap_err().reason, Reason::NotHere);
+    assert_eq!(calls, 1, "what was submitted meanwhile is not asked for");
+    assert_eq!(asked, 0, "it was over before the answer");
     channel.doorbell().unwrap();
-    assert_eq!(poll_all(&channel, 1)[0].tag, 1);
+    let outcomes = poll_all(&channel, 2);
+    assert!(outcomes.iter().all(|done| done.outcome.is_completed()));
+    assert_eq!(channel.pending(), 0);
+}
+
+/// Waiting for what a scope lent is possible there too.
+fn whoever_chooses_may_wait_in_a_scope(engine: impl Engine) {
+    let channel = DmaChannel::open(engine).unwrap();
+    channel.submit(3, Job::fence()).unwrap();
+    let mut bytes = [0; 8];
+    channel.cancel_where(|_| {
+        let filled = channel.scope(|scope| scope.fill(&mut bytes, 0x0101_0101_0101_0101).unwrap().wait());
+        assert_eq!(filled, Ok(Outcome::Completed));
+        true
+    });
+    assert_eq!(bytes, [1; 8]);
+    assert_eq!(poll_all(&channel, 1)[0].tag, 3);
+}
+
+/// Tags need not differ: each operation is chosen for itself.
+fn each_of_two_with_the_same_tag_is_chosen(engine: impl Engine) {
+    let channel = DmaChannel::open(engine).unwrap();
+    for _ in 0..2 {
+        channel.submit(5, Job::fence()).unwrap();
+    }
+    let mut seen = 0;
+    let asked = channel.cancel_where(|_| {
+        seen += 1;
+        seen == 2
+    });
+    assert_eq!((seen, asked), (2, 1));
+    channel.doorbell().unwrap();
+    let cancelled: Vec<_> = poll_all(&channel, 2)
+        .iter()
+        .map(|done| done.outcome.is_cancelled())
+        .collect();
+    assert!(cancelled.contains(&true) && cancelled.contains(&false));
 }
 
 /// An operation's wait finds the outcomes of tags too, and keeps them.
