@@ -151,6 +151,11 @@ impl<E: Engine> DmaChannel<E> {
         cancelled.unwrap_or(false)
     }
 
+    /// Asks owned operations to end, all in one go. Those that are over stay as they are.
+    pub(crate) fn cancel_keys(&self, keys: &[Key]) {
+        let _ = self.with(|state, level| state.cancel_keys(level, keys));
+    }
+
     /// Nobody will ask for the outcome of this operation.
     fn abandon(&self, key: Key) {
         let _ = self.look(|state, level| {
@@ -188,7 +193,7 @@ impl<'c, B: Returned, E: Engine> Operation<'c, B, E> {
         }
     }
 
-    /// Waits until it is over.
+    /// Waits until it is over. It lets an engine go on that is [suspended](DmaChannel::suspend).
     ///
     /// # Panics
     ///
@@ -198,7 +203,7 @@ impl<'c, B: Returned, E: Engine> Operation<'c, B, E> {
         self.open(letter.expect(NOT_HERE))
     }
 
-    /// Waits until it is over, or gives it back when the time is up.
+    /// Waits until it is over, or gives it back when the time is up. A suspended engine stays so.
     pub fn wait_for(self, limit: Duration) -> Result<Finished<B>, Self> {
         match self.channel.fetch(self.key, Some(limit)) {
             Some(letter) => Ok(self.open(letter)),
@@ -240,7 +245,8 @@ impl<'c, B: Returned, E: Engine> Operation<'c, B, E> {
 impl<B: Returned, E: Engine> Future for Operation<'_, B, E> {
     type Output = Finished<B>;
 
-    /// Does a bounded amount of work, also for other operations of the channel.
+    /// Does a bounded amount of work, also for other operations of the channel. While the engine is
+    /// [suspended](DmaChannel::suspend) it is pending: another task may resume it.
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let waker = context.waker();
         let mut seen = self.look();

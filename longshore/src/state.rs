@@ -8,10 +8,11 @@ use crate::hardware::BusRange;
 use crate::host::{Machine, Memory};
 use crate::job::{Buffers, Job, Kind};
 use crate::mail::{Key, Letter, Mail};
+use crate::netdma::provider::Unsuccessful;
 use crate::netdma::ring::Done;
 use crate::netdma::{Request, Ring, Ticket};
 use crate::outcome::{Completion, Outcome, Reason, Refused};
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 
 /// How many outcomes are had from the ring in one go.
 const CHUNK: usize = 32;
@@ -46,6 +47,8 @@ pub(crate) struct State<E: Engine> {
     pub(crate) mail: Mail,
     /// Something came that a task may wait for.
     mailed: bool,
+    /// The user has held the engine, and did not let it go on since.
+    held: bool,
     from: Vec<BusRange>,
     to: Vec<BusRange>,
 }
@@ -61,6 +64,7 @@ impl<E: Engine> State<E> {
             next: 0,
             mail: Mail::default(),
             mailed: false,
+            held: false,
             from: Vec::new(),
             to: Vec::new(),
         }
@@ -202,6 +206,46 @@ impl<E: Engine> State<E> {
         })
     }
 
+    /// Cancels the operations with these boxes, all in one go.
+    pub(crate) fn cancel_keys(&mut self, level: AtMostDispatch<'_>, keys: &[Key]) {
+        let keys: HashSet<_> = keys.iter().collect();
+        self.ring.cancel_where(level, |_, held| match &held.owner {
+            Owner::Mail(key) => keys.contains(key),
+            Owner::Tag(_) => false,
+        });
+    }
+
+    // ---- holding ----
+
+    /// Holds the engine between two descriptors.
+    pub(crate) fn suspend(&mut self, level: AtMostDispatch<'_>) -> Result<(), Unsuccessful> {
+        self.ring.suspend(level)?;
+        self.held = true;
+        Ok(())
+    }
+
+    /// Lets the engine go on.
+    pub(crate) fn resume(&mut self, level: AtMostDispatch<'_>) -> Result<(), Unsuccessful> {
+        self.ring.resume(level)?;
+        self.held = false;
+        Ok(())
+    }
+
+    /// Stops the engine, held or not.
+    pub(crate) fn abort(&mut self, level: AtMostDispatch<'_>) -> Result<(), Unsuccessful> {
+        self.ring.abort(level)?;
+        self.held = false;
+        Ok(())
+    }
+
+    /// Lets the engine go on if its user has held it. One that stopped meanwhile need not.
+    pub(crate) fn let_go(&mut self, level: AtMostDispatch<'_>) {
+        if self.held {
+            let _ = self.resume(level);
+            self.held = false;
+        }
+    }
+
     // ---- finding outcomes ----
 
     /// Hands outcomes out to whoever polls. Bounded work.
@@ -280,8 +324,13 @@ impl<E: Engine> State<E> {
         self.tags - self.tagged.len()
     }
 
+    /// Whether the user holds the engine.
+    pub(crate) fn is_held(&self) -> bool {
+        self.held
+    }
+
     /// Whether a look has something to find or to do without any news of the engine.
     pub(crate) fn is_busy(&self) -> bool {
-        self.ring.has_work() || (!E::RUNS_BY_ITSELF && self.ring.is_engine_busy())
+        self.ring.has_work() || (!E::RUNS_BY_ITSELF && !self.held && self.ring.is_engine_busy())
     }
 }

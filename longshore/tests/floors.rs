@@ -31,6 +31,8 @@ on_both! {
     a_timeout_gives_the_operation_back
     the_channel_goes_on_after_an_abort
     a_held_engine_does_nothing
+    a_wait_without_a_limit_lets_the_engine_go_on
+    a_wait_with_a_limit_does_not
     tags_and_operations_do_not_mix
     dropping_a_channel_frees_what_is_pending
     buffers_outlive_their_channel
@@ -414,6 +416,54 @@ fn a_held_engine_does_nothing(engine: impl Engine) {
     assert!(channel.wait(Some(LONG)));
     assert_eq!(channel.poll(&mut [Completion::EMPTY]), 1);
     assert!(!channel.wait(None), "nothing is pending, so nothing will come");
+}
+
+/// It could not end otherwise.
+fn a_wait_without_a_limit_lets_the_engine_go_on(engine: impl Engine) {
+    let channel = DmaChannel::open(engine).unwrap();
+    channel.start(Job::fence()).unwrap().wait();
+    channel.suspend().unwrap();
+    let (source, destination) = pair(&channel, 8, 3);
+    let done = channel.copy(source, destination).unwrap().wait();
+    assert_eq!(done.outcome, Outcome::Completed);
+
+    channel.suspend().unwrap();
+    channel.submit(1, Job::fence()).unwrap();
+    assert!(channel.wait(None));
+    assert_eq!(channel.poll(&mut [Completion::EMPTY]), 1);
+
+    channel.suspend().unwrap();
+    let mut bytes = [1; 8];
+    let copied = channel.scope(|scope| scope.copy(b"borrowed", &mut bytes).unwrap().wait());
+    assert_eq!((copied, &bytes), (Ok(Outcome::Completed), b"borrowed"));
+}
+
+/// Nor does it keep its CPU busy: it sleeps, and wakes for the time limit of an operation.
+fn a_wait_with_a_limit_does_not(engine: impl Engine) {
+    let channel = DmaChannel::open(engine).unwrap();
+    channel.start(Job::fence()).unwrap().wait();
+    channel.suspend().unwrap();
+    let operation = channel.start(Job::fence()).unwrap();
+    let before = cpu_time();
+    let operation = operation.wait_for(Duration::from_millis(300)).unwrap_err();
+    let used = cpu_time() - before;
+    assert!(used < Duration::from_millis(100), "{used:?} of 300 ms");
+
+    let late = channel
+        .start(Job::fence().within(Duration::from_millis(20)))
+        .unwrap();
+    let begin = Instant::now();
+    assert!(late.wait_for(LONG).unwrap().outcome.is_cancelled());
+    assert!(begin.elapsed() < LONG / 2, "the alarm wakes it");
+    assert!(!operation.is_over());
+    channel.resume().unwrap();
+    assert_eq!(operation.wait().outcome, Outcome::Completed);
+}
+
+/// How long this thread has run.
+fn cpu_time() -> Duration {
+    let stat = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap();
+    Duration::from_nanos(stat.split(' ').next().unwrap().parse().unwrap())
 }
 
 /// The tag of an operation and the name of another never meet.
