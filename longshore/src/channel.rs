@@ -153,7 +153,7 @@ impl<E: Engine> DmaChannel<E> {
     }
 
     /// Hands out outcomes of operations with tags, as many as there are and as there is room for. Returns how many. It
-    /// never waits, and does a bounded amount of work.
+    /// never waits, and does a bounded amount of work. It overwrites what lies in the room from a poll before.
     #[inline]
     pub fn poll(&self, room: &mut [Completion]) -> usize {
         self.look(|state, level| state.poll(level, room)).unwrap_or(0)

@@ -236,6 +236,10 @@ impl<'c, B: Returned, E: Engine> Operation<'c, B, E> {
             if let Some(letter) = state.mail.take(self.key) {
                 return (Some(letter), false);
             }
+            assert!(
+                !state.mail.is_taken(self.key),
+                "an operation was polled after it was ready"
+            );
             state.collect(level);
             (state.mail.take(self.key), state.is_busy())
         })
@@ -247,6 +251,10 @@ impl<B: Returned, E: Engine> Future for Operation<'_, B, E> {
 
     /// Does a bounded amount of work, also for other operations of the channel. While the engine is
     /// [suspended](DmaChannel::suspend) it is pending: another task may resume it.
+    ///
+    /// # Panics
+    ///
+    /// When it is polled again after it was ready.
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let waker = context.waker();
         let mut seen = self.look();

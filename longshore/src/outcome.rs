@@ -83,7 +83,8 @@ pub struct Completion {
 }
 
 impl Completion {
-    /// Room for one, to be polled into: `[Completion::EMPTY; 32]`.
+    /// Room for one, to be polled into: `[Completion::EMPTY; 32]`. A poll overwrites what lies in the room: buffers that were
+    /// not taken out are freed.
     pub const EMPTY: Self = Self {
         tag: 0,
         outcome: Outcome::Completed,

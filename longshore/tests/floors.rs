@@ -3,6 +3,7 @@
 
 use longshore::{Completion, DmaChannel, Engine, InlineCpu, Job, Options, Outcome, Pair, Reason, WorkerCpu};
 use std::future::Future as _;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
@@ -41,6 +42,7 @@ on_both! {
     whoever_chooses_may_wait_in_a_scope
     each_of_two_with_the_same_tag_is_chosen
     outcomes_wait_for_whoever_polls
+    a_future_is_ready_once
 }
 
 fn pair<E: Engine>(channel: &DmaChannel<E>, len: usize, byte: u8) -> (longshore::Buffer, longshore::Buffer) {
@@ -588,6 +590,22 @@ fn outcomes_wait_for_whoever_polls(engine: impl Engine) {
         .map(|done| done.tag)
         .collect();
     assert_eq!(tags, (0..accepted).collect::<Vec<_>>());
+}
+
+/// As other futures, it panics then; the channel goes on.
+fn a_future_is_ready_once(engine: impl Engine) {
+    let channel = DmaChannel::open(engine).unwrap();
+    let mut fence = Box::pin(channel.start(Job::fence()).unwrap());
+    let mut context = Context::from_waker(Waker::noop());
+    let end = Instant::now() + LONG;
+    while fence.as_mut().poll(&mut context).is_pending() {
+        assert!(Instant::now() < end, "it is never ready");
+    }
+    let again = catch_unwind(AssertUnwindSafe(|| fence.as_mut().poll(&mut context).is_ready()));
+    assert!(again.is_err());
+    drop(fence);
+    let done = channel.start(Job::fence()).unwrap().wait();
+    assert_eq!(done.outcome, Outcome::Completed);
 }
 
 #[test]
