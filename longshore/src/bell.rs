@@ -121,10 +121,13 @@ impl Bell {
 
     /// This task is to be woken. It must look once more before it lies down.
     pub(crate) fn listen(&self, waker: &Waker) {
-        let mut sleepers = self.sleepers();
-        if !sleepers.wakers.iter().any(|other| other.will_wake(waker)) {
-            sleepers.wakers.push_back(waker.clone());
+        let listens = |sleepers: &Sleepers| sleepers.wakers.iter().any(|other| other.will_wake(waker));
+        if listens(&self.sleepers()) {
+            return;
         }
+        // A waker is made by code of others, so not under the lock. One that listens twice is only woken twice.
+        let waker = waker.clone();
+        self.sleepers().wakers.push_back(waker);
     }
 
     // ---- for a thread ----

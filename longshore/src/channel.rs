@@ -153,14 +153,14 @@ impl<E: Engine> DmaChannel<E> {
     }
 
     /// Hands out outcomes of operations with tags, as many as there are and as there is room for. Returns how many. It
-    /// never waits, and does a bounded amount of work.
+    /// never waits, and does a bounded amount of work. It overwrites what lies in the room from a poll before.
     #[inline]
     pub fn poll(&self, room: &mut [Completion]) -> usize {
         self.look(|state, level| state.poll(level, room)).unwrap_or(0)
     }
 
     /// Rings the doorbell and waits until there is an outcome to poll, or the time is up. False also if no operation with
-    /// a tag is pending, or the engine does not take what is queued.
+    /// a tag is pending, or the engine does not take what is queued. Without a limit, it lets a suspended engine go on.
     pub fn wait(&self, limit: Option<Duration>) -> bool {
         if self.doorbell().is_err() {
             return false;
@@ -175,17 +175,20 @@ impl<E: Engine> DmaChannel<E> {
     /// Cancels the operations with this tag. Returns how many were asked to end; their outcomes come by
     /// [poll](Self::poll), and may still be another one.
     pub fn cancel(&self, tag: u64) -> usize {
-        self.cancel_where(|other| other == tag)
+        self.with(|state, level| state.cancel_tag(level, tag))
+            .unwrap_or(0)
     }
 
-    /// Cancels the operations with such tags, all in one go.
+    /// Cancels the operations with such tags, all in one go. `wanted` may use the channel; what it submits is not asked
+    /// for.
     pub fn cancel_where(&self, mut wanted: impl FnMut(u64) -> bool) -> usize {
-        self.with(|state, level| {
-            state
-                .ring
-                .cancel_where(level, |tag, held| held.is_tagged() && wanted(tag))
-        })
-        .unwrap_or(0)
+        // Nothing is borrowed while the user's closure runs.
+        let Ok(mut chosen) = self.with(|state, level| state.tagged_operations(level)) else {
+            return 0;
+        };
+        chosen.retain(|&(_, tag)| wanted(tag));
+        self.with(|state, level| state.cancel_chosen(level, &chosen))
+            .unwrap_or(0)
     }
 
     /// Cancels everything that is pending, with a tag or without.
@@ -197,18 +200,19 @@ impl<E: Engine> DmaChannel<E> {
     /// Stops the engine at once, in the middle of a copy, and cancels everything that is pending. The channel starts
     /// again with the next doorbell.
     pub fn abort(&self) -> Result<(), Unanswered> {
-        self.stop(|state, level| state.ring.abort(level))
+        self.stop(|state, level| state.abort(level))
     }
 
     /// Holds the engine between two descriptors, until it is resumed or aborted. Until then only what was done already
-    /// ends.
+    /// ends, or is cancelled. A wait without a limit lets the engine go on, as it could not end otherwise; polls, waits with
+    /// a limit, awaiting and the end of a scope do not.
     pub fn suspend(&self) -> Result<(), Unanswered> {
-        self.stop(|state, level| state.ring.suspend(level))
+        self.stop(|state, level| state.suspend(level))
     }
 
     /// Lets the engine go on.
     pub fn resume(&self) -> Result<(), Unanswered> {
-        self.stop(|state, level| state.ring.resume(level))
+        self.stop(|state, level| state.resume(level))
     }
 
     /// An event for poll(2), select(2) or an epoll set. It is readable while a [poll](Self::poll) has something to do:
@@ -327,7 +331,7 @@ impl<E: Engine> DmaChannel<E> {
         });
         let mut looks = 0;
         loop {
-            let (found, busy) = self.seek(&mut find).ok()?;
+            let (found, busy, held) = self.seek(&mut find).ok()?;
             if found.is_some() {
                 return found;
             }
@@ -335,11 +339,15 @@ impl<E: Engine> DmaChannel<E> {
             if left == Some(0) {
                 return None;
             }
+            if left.is_none() && held {
+                let _ = self.with(State::let_go);
+                continue;
+            }
             if busy {
                 continue;
             }
             looks += 1;
-            if looks < self.looks || !E::RUNS_BY_ITSELF {
+            if !held && (looks < self.looks || !E::RUNS_BY_ITSELF) {
                 self.machine.relax();
             } else if let Some(found) = self.sleep(left, &mut find) {
                 return Some(found);
@@ -347,17 +355,17 @@ impl<E: Engine> DmaChannel<E> {
         }
     }
 
-    /// One look. Returns also whether another one would have something to do.
+    /// One look. Returns also whether another one would have something to do, and whether the engine is held.
     fn seek<R>(
         &self,
         find: &mut impl FnMut(&mut State<E>) -> Option<R>,
-    ) -> Result<(Option<R>, bool), Reason> {
+    ) -> Result<(Option<R>, bool, bool), Reason> {
         self.look(|state, level| {
             if let Some(found) = find(state) {
-                return (Some(found), true);
+                return (Some(found), true, false);
             }
             state.collect(level);
-            (find(state), state.is_busy())
+            (find(state), state.is_busy(), state.is_held())
         })
     }
 
@@ -365,11 +373,11 @@ impl<E: Engine> DmaChannel<E> {
     fn sleep<R>(&self, left: Option<u64>, find: &mut impl FnMut(&mut State<E>) -> Option<R>) -> Option<R> {
         self.bell.lie_down();
         let found = match (self.seek(find).ok()?, Passive::now(&self.machine)) {
-            ((None, false), Some(passive)) => {
+            ((None, false, _), Some(passive)) => {
                 let _ = self.bell.sleep(&passive, left.map(Duration::from_nanos));
                 None
             }
-            ((found, _), _) => found,
+            ((found, ..), _) => found,
         };
         self.bell.get_up();
         found

@@ -8,7 +8,7 @@ use crate::netdma::Ticket;
 use crate::outcome::Outcome;
 
 /// Names one use of a box.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Key {
     index: usize,
     turn: u64,

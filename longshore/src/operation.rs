@@ -151,6 +151,11 @@ impl<E: Engine> DmaChannel<E> {
         cancelled.unwrap_or(false)
     }
 
+    /// Asks owned operations to end, all in one go. Those that are over stay as they are.
+    pub(crate) fn cancel_keys(&self, keys: &[Key]) {
+        let _ = self.with(|state, level| state.cancel_keys(level, keys));
+    }
+
     /// Nobody will ask for the outcome of this operation.
     fn abandon(&self, key: Key) {
         let _ = self.look(|state, level| {
@@ -172,6 +177,9 @@ impl<E: Engine> DmaChannel<E> {
     }
 }
 
+/// Without a limit, only a place where nobody can wait ends a wait without an outcome.
+pub(crate) const NOT_HERE: &str = "an interrupt handler cannot wait for an operation";
+
 fn as_given<B: Returned>(buffers: Buffers) -> B {
     B::of(buffers).expect("an operation gives back what it was given")
 }
@@ -185,18 +193,17 @@ impl<'c, B: Returned, E: Engine> Operation<'c, B, E> {
         }
     }
 
-    /// Waits until it is over.
+    /// Waits until it is over. It lets an engine go on that is [suspended](DmaChannel::suspend).
+    ///
+    /// # Panics
+    ///
+    /// In an interrupt handler: it cannot be waited for there.
     pub fn wait(self) -> Finished<B> {
-        let mut operation = self;
-        loop {
-            match operation.wait_for(Duration::MAX) {
-                Ok(finished) => return finished,
-                Err(same) => operation = same,
-            }
-        }
+        let letter = self.channel.fetch(self.key, None);
+        self.open(letter.expect(NOT_HERE))
     }
 
-    /// Waits until it is over, or gives it back when the time is up.
+    /// Waits until it is over, or gives it back when the time is up. A suspended engine stays so.
     pub fn wait_for(self, limit: Duration) -> Result<Finished<B>, Self> {
         match self.channel.fetch(self.key, Some(limit)) {
             Some(letter) => Ok(self.open(letter)),
@@ -229,6 +236,10 @@ impl<'c, B: Returned, E: Engine> Operation<'c, B, E> {
             if let Some(letter) = state.mail.take(self.key) {
                 return (Some(letter), false);
             }
+            assert!(
+                !state.mail.is_taken(self.key),
+                "an operation was polled after it was ready"
+            );
             state.collect(level);
             (state.mail.take(self.key), state.is_busy())
         })
@@ -238,7 +249,12 @@ impl<'c, B: Returned, E: Engine> Operation<'c, B, E> {
 impl<B: Returned, E: Engine> Future for Operation<'_, B, E> {
     type Output = Finished<B>;
 
-    /// Does a bounded amount of work, also for other operations of the channel.
+    /// Does a bounded amount of work, also for other operations of the channel. While the engine is
+    /// [suspended](DmaChannel::suspend) it is pending: another task may resume it.
+    ///
+    /// # Panics
+    ///
+    /// When it is polled again after it was ready.
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let waker = context.waker();
         let mut seen = self.look();

@@ -69,8 +69,8 @@ impl Options {
         self
     }
 
-    /// How long the end of a [scope](DmaChannel::scope) waits for an operation before it cancels it, and then again before
-    /// it gives it up: ten seconds if not told otherwise.
+    /// How long the end of a [scope](DmaChannel::scope) waits for all that it began before it cancels the rest, and then
+    /// again before it gives that up: ten seconds if not told otherwise.
     #[must_use]
     pub fn patience(mut self, patience: Duration) -> Self {
         self.patience = patience;

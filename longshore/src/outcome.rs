@@ -83,7 +83,8 @@ pub struct Completion {
 }
 
 impl Completion {
-    /// Room for one, to be polled into: `[Completion::EMPTY; 32]`.
+    /// Room for one, to be polled into: `[Completion::EMPTY; 32]`. A poll overwrites what lies in the room: buffers that were
+    /// not taken out are freed.
     pub const EMPTY: Self = Self {
         tag: 0,
         outcome: Outcome::Completed,
@@ -115,7 +116,7 @@ pub enum Reason {
     Full,
     /// Outcomes that nobody has polled fill the channel.
     Unpolled,
-    /// The channel was used from an interrupt handler, or from inside one of its own calls.
+    /// The channel was used from an interrupt handler, or from inside one of its own calls, as by its engine.
     NotHere,
     /// The engine did not take it.
     Engine(netdma::Refused),

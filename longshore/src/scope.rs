@@ -5,11 +5,13 @@ use crate::engine::Engine;
 use crate::hardware::BusRange;
 use crate::host::Lending;
 use crate::job::Kind;
-use crate::mail::{Key, Letter};
+use crate::mail::Key;
 use crate::netdma::Request;
+use crate::operation::NOT_HERE;
 use crate::outcome::{Outcome, Reason};
 use std::cell::RefCell;
 use std::fmt;
+use std::time::{Duration, Instant};
 
 /// Lends slices to a channel's engine; see [`DmaChannel::scope`].
 pub struct Scope<'s, 'env, E: Engine> {
@@ -117,28 +119,36 @@ impl<'s, 'env, E: Engine> Scope<'s, 'env, E> {
 
     /// Waits for everything that nobody waited for. Returns the first that did not complete.
     fn finish(&self) -> Result<(), ScopeError> {
-        let mut first = Ok(());
-        for key in self.open.take() {
-            let ended = match self.settle(key) {
-                Some(outcome) if outcome.is_completed() => Ok(()),
-                Some(outcome) => Err(ScopeError::Ended(outcome)),
-                None => Err(ScopeError::Unanswered),
-            };
-            first = first.and(ended);
+        let open = self.open.take();
+        let mut outcomes = vec![None; open.len()];
+        self.gather(&open, &mut outcomes);
+        if outcomes.contains(&None) {
+            self.channel.cancel_keys(&open);
+            self.gather(&open, &mut outcomes);
         }
-        first
+        outcomes.into_iter().try_for_each(|outcome| match outcome {
+            Some(Outcome::Completed) => Ok(()),
+            Some(outcome) => Err(ScopeError::Ended(outcome)),
+            None => Err(ScopeError::Unanswered),
+        })
     }
 
-    /// The outcome of an operation that nobody took, or `None` if there will be none. One that was taken is fine.
-    fn settle(&self, key: Key) -> Option<Outcome> {
-        let channel = self.channel;
-        if channel.is_taken(key) {
+    /// Waits for the outcomes that are missing, for all together as long as the channel's patience.
+    fn gather(&self, open: &[Key], outcomes: &mut [Option<Outcome>]) {
+        let begin = Instant::now();
+        for (&key, outcome) in open.iter().zip(outcomes) {
+            if outcome.is_none() {
+                *outcome = self.settle(key, self.channel.patience.saturating_sub(begin.elapsed()));
+            }
+        }
+    }
+
+    /// The outcome of an operation that nobody took, if it comes in time. One that was taken is fine.
+    fn settle(&self, key: Key, limit: Duration) -> Option<Outcome> {
+        if self.channel.is_taken(key) {
             return Some(Outcome::Completed);
         }
-        let letter = channel.fetch(key, Some(channel.patience)).or_else(|| {
-            channel.cancel_key(key);
-            channel.fetch(key, Some(channel.patience))
-        });
+        let letter = self.channel.fetch(key, Some(limit));
         letter.map(|letter| letter.outcome)
     }
 }
@@ -146,23 +156,22 @@ impl<'s, 'env, E: Engine> Scope<'s, 'env, E> {
 impl<E: Engine> Drop for Scope<'_, '_, E> {
     /// After a panic. Otherwise nothing is left.
     fn drop(&mut self) {
-        for key in self.open.take() {
-            if !self.channel.is_taken(key) {
-                self.channel.cancel_key(key);
-                self.channel.fetch(key, Some(self.channel.patience));
-            }
+        let open = self.open.take();
+        if !open.is_empty() {
+            self.channel.cancel_keys(&open);
+            self.gather(&open, &mut vec![None; open.len()]);
         }
     }
 }
 
 impl<E: Engine> Scoped<'_, E> {
-    /// Waits until it is over.
+    /// Waits until it is over. It lets an engine go on that is [suspended](DmaChannel::suspend).
+    ///
+    /// # Panics
+    ///
+    /// In an interrupt handler: it cannot be waited for there.
     pub fn wait(self) -> Outcome {
-        loop {
-            if let Some(Letter { outcome, .. }) = self.channel.fetch(self.key, None) {
-                return outcome;
-            }
-        }
+        self.channel.fetch(self.key, None).expect(NOT_HERE).outcome
     }
 
     /// Asks it to end. False if it is over already.

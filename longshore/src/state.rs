@@ -8,10 +8,11 @@ use crate::hardware::BusRange;
 use crate::host::{Machine, Memory};
 use crate::job::{Buffers, Job, Kind};
 use crate::mail::{Key, Letter, Mail};
+use crate::netdma::provider::Unsuccessful;
 use crate::netdma::ring::Done;
 use crate::netdma::{Request, Ring, Ticket};
 use crate::outcome::{Completion, Outcome, Reason, Refused};
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 
 /// How many outcomes are had from the ring in one go.
 const CHUNK: usize = 32;
@@ -19,8 +20,8 @@ const CHUNK: usize = 32;
 /// Who gets an outcome.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Owner {
-    /// Whoever polls.
-    Tag,
+    /// Whoever polls. It is the operation with this number of those with tags.
+    Tag(u64),
     /// The owner of this box.
     Mail(Key),
 }
@@ -41,9 +42,13 @@ pub(crate) struct State<E: Engine> {
     tagged: VecDeque<Completion>,
     /// How many operations with tags were not polled.
     tags: usize,
+    /// The number of the next operation with a tag.
+    next: u64,
     pub(crate) mail: Mail,
     /// Something came that a task may wait for.
     mailed: bool,
+    /// The user has held the engine, and did not let it go on since.
+    held: bool,
     from: Vec<BusRange>,
     to: Vec<BusRange>,
 }
@@ -56,8 +61,10 @@ impl<E: Engine> State<E> {
             ring,
             memory: machine.memory(),
             tags: 0,
+            next: 0,
             mail: Mail::default(),
             mailed: false,
+            held: false,
             from: Vec::new(),
             to: Vec::new(),
         }
@@ -74,8 +81,9 @@ impl<E: Engine> State<E> {
                 given: job,
             });
         }
-        self.queue(Owner::Tag, tag, job, now)?;
+        self.queue(Owner::Tag(self.next), tag, job, now)?;
         self.tags += 1;
+        self.next += 1;
         Ok(())
     }
 
@@ -167,6 +175,77 @@ impl<E: Engine> State<E> {
         })
     }
 
+    // ---- cancelling ----
+
+    /// Cancels the operations with this tag.
+    pub(crate) fn cancel_tag(&mut self, level: AtMostDispatch<'_>, tag: u64) -> usize {
+        let wanted = |other, held: &Held| other == tag && matches!(held.owner, Owner::Tag(_));
+        self.ring.cancel_where(level, wanted)
+    }
+
+    /// The operations with tags that are not over, from the oldest on: their numbers and their tags.
+    pub(crate) fn tagged_operations(&mut self, level: AtMostDispatch<'_>) -> Vec<(u64, u64)> {
+        let mut pending = Vec::new();
+        // Nothing is cancelled by this; it is how the ring shows what it holds.
+        self.ring.cancel_where(level, |tag, held| {
+            if let Owner::Tag(number) = held.owner {
+                pending.push((number, tag));
+            }
+            false
+        });
+        pending
+    }
+
+    /// Cancels these of them, all in one go.
+    pub(crate) fn cancel_chosen(&mut self, level: AtMostDispatch<'_>, chosen: &[(u64, u64)]) -> usize {
+        self.ring.cancel_where(level, |_, held| match held.owner {
+            Owner::Tag(number) => chosen
+                .binary_search_by_key(&number, |&(number, _)| number)
+                .is_ok(),
+            Owner::Mail(_) => false,
+        })
+    }
+
+    /// Cancels the operations with these boxes, all in one go.
+    pub(crate) fn cancel_keys(&mut self, level: AtMostDispatch<'_>, keys: &[Key]) {
+        let keys: HashSet<_> = keys.iter().collect();
+        self.ring.cancel_where(level, |_, held| match &held.owner {
+            Owner::Mail(key) => keys.contains(key),
+            Owner::Tag(_) => false,
+        });
+    }
+
+    // ---- holding ----
+
+    /// Holds the engine between two descriptors.
+    pub(crate) fn suspend(&mut self, level: AtMostDispatch<'_>) -> Result<(), Unsuccessful> {
+        self.ring.suspend(level)?;
+        self.held = true;
+        Ok(())
+    }
+
+    /// Lets the engine go on.
+    pub(crate) fn resume(&mut self, level: AtMostDispatch<'_>) -> Result<(), Unsuccessful> {
+        self.ring.resume(level)?;
+        self.held = false;
+        Ok(())
+    }
+
+    /// Stops the engine, held or not.
+    pub(crate) fn abort(&mut self, level: AtMostDispatch<'_>) -> Result<(), Unsuccessful> {
+        self.ring.abort(level)?;
+        self.held = false;
+        Ok(())
+    }
+
+    /// Lets the engine go on if its user has held it. One that stopped meanwhile need not.
+    pub(crate) fn let_go(&mut self, level: AtMostDispatch<'_>) {
+        if self.held {
+            let _ = self.resume(level);
+            self.held = false;
+        }
+    }
+
     // ---- finding outcomes ----
 
     /// Hands outcomes out to whoever polls. Bounded work.
@@ -215,7 +294,7 @@ impl<E: Engine> State<E> {
         let outcome = Outcome::of(held.kind, held.len, done.outcome);
         let buffers = held.buffers;
         match held.owner {
-            Owner::Tag => Some(Completion {
+            Owner::Tag(_) => Some(Completion {
                 tag: done.tag,
                 outcome,
                 buffers,
@@ -245,15 +324,13 @@ impl<E: Engine> State<E> {
         self.tags - self.tagged.len()
     }
 
+    /// Whether the user holds the engine.
+    pub(crate) fn is_held(&self) -> bool {
+        self.held
+    }
+
     /// Whether a look has something to find or to do without any news of the engine.
     pub(crate) fn is_busy(&self) -> bool {
-        self.ring.has_work() || (!E::RUNS_BY_ITSELF && self.ring.is_engine_busy())
-    }
-}
-
-impl Held {
-    /// Whether whoever polls gets the outcome.
-    pub(crate) fn is_tagged(&self) -> bool {
-        self.owner == Owner::Tag
+        self.ring.has_work() || (!E::RUNS_BY_ITSELF && !self.held && self.ring.is_engine_busy())
     }
 }

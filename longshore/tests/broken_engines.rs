@@ -181,7 +181,10 @@ fn an_engine_that_stops_fails_what_it_has() {
         let (source, destination) = (channel.buffer(10).unwrap(), channel.buffer(10).unwrap());
         channel.submit(tag, Job::copy(source, destination)).unwrap();
     }
-    assert!(channel.wait(None));
+    assert!(
+        channel.wait(Some(Duration::from_secs(10))),
+        "what it has is not over"
+    );
     let mut room = [Completion::EMPTY; 4];
     assert_eq!(channel.poll(&mut room), 3);
     let outcomes = room.map(|done| (done.tag, done.outcome));

@@ -3,6 +3,7 @@
 
 use longshore::{Completion, DmaChannel, Engine, InlineCpu, Job, Options, Outcome, Pair, Reason, WorkerCpu};
 use std::future::Future as _;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
@@ -31,12 +32,17 @@ on_both! {
     a_timeout_gives_the_operation_back
     the_channel_goes_on_after_an_abort
     a_held_engine_does_nothing
+    a_wait_without_a_limit_lets_the_engine_go_on
+    a_wait_with_a_limit_does_not
     tags_and_operations_do_not_mix
     dropping_a_channel_frees_what_is_pending
     buffers_outlive_their_channel
     the_channel_can_be_sent
-    a_call_from_inside_a_call_is_refused
+    whoever_chooses_may_use_the_channel
+    whoever_chooses_may_wait_in_a_scope
+    each_of_two_with_the_same_tag_is_chosen
     outcomes_wait_for_whoever_polls
+    a_future_is_ready_once
 }
 
 fn pair<E: Engine>(channel: &DmaChannel<E>, len: usize, byte: u8) -> (longshore::Buffer, longshore::Buffer) {
@@ -414,6 +420,54 @@ fn a_held_engine_does_nothing(engine: impl Engine) {
     assert!(!channel.wait(None), "nothing is pending, so nothing will come");
 }
 
+/// It could not end otherwise.
+fn a_wait_without_a_limit_lets_the_engine_go_on(engine: impl Engine) {
+    let channel = DmaChannel::open(engine).unwrap();
+    channel.start(Job::fence()).unwrap().wait();
+    channel.suspend().unwrap();
+    let (source, destination) = pair(&channel, 8, 3);
+    let done = channel.copy(source, destination).unwrap().wait();
+    assert_eq!(done.outcome, Outcome::Completed);
+
+    channel.suspend().unwrap();
+    channel.submit(1, Job::fence()).unwrap();
+    assert!(channel.wait(None));
+    assert_eq!(channel.poll(&mut [Completion::EMPTY]), 1);
+
+    channel.suspend().unwrap();
+    let mut bytes = [1; 8];
+    let copied = channel.scope(|scope| scope.copy(b"borrowed", &mut bytes).unwrap().wait());
+    assert_eq!((copied, &bytes), (Ok(Outcome::Completed), b"borrowed"));
+}
+
+/// Nor does it keep its CPU busy: it sleeps, and wakes for the time limit of an operation.
+fn a_wait_with_a_limit_does_not(engine: impl Engine) {
+    let channel = DmaChannel::open(engine).unwrap();
+    channel.start(Job::fence()).unwrap().wait();
+    channel.suspend().unwrap();
+    let operation = channel.start(Job::fence()).unwrap();
+    let before = cpu_time();
+    let operation = operation.wait_for(Duration::from_millis(300)).unwrap_err();
+    let used = cpu_time() - before;
+    assert!(used < Duration::from_millis(100), "{used:?} of 300 ms");
+
+    let late = channel
+        .start(Job::fence().within(Duration::from_millis(20)))
+        .unwrap();
+    let begin = Instant::now();
+    assert!(late.wait_for(LONG).unwrap().outcome.is_cancelled());
+    assert!(begin.elapsed() < LONG / 2, "the alarm wakes it");
+    assert!(!operation.is_over());
+    channel.resume().unwrap();
+    assert_eq!(operation.wait().outcome, Outcome::Completed);
+}
+
+/// How long this thread has run.
+fn cpu_time() -> Duration {
+    let stat = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap();
+    Duration::from_nanos(stat.split(' ').next().unwrap().parse().unwrap())
+}
+
 /// The tag of an operation and the name of another never meet.
 fn tags_and_operations_do_not_mix(engine: impl Engine) {
     let channel = DmaChannel::open(engine).unwrap();
@@ -457,22 +511,66 @@ fn the_channel_can_be_sent(engine: impl Engine<Port: 'static> + 'static) {
     assert_eq!(there.join().unwrap()[0].outcome, Outcome::Completed);
 }
 
-fn a_call_from_inside_a_call_is_refused(engine: impl Engine) {
-    let channel = DmaChannel::open(engine).unwrap();
-    channel.submit(1, Job::fence()).unwrap();
-    let mut inner = None;
-    channel.cancel_where(|_| {
-        assert_eq!(channel.poll(&mut [Completion::EMPTY]), 0);
-        inner = Some(
-            channel
-                .copy(channel.buffer(1).unwrap(), channel.buffer(1).unwrap())
-                .map(drop),
-        );
-        false
+/// The closure that chooses what to cancel runs while nothing is borrowed.
+fn whoever_chooses_may_use_the_channel(engine: impl Engine) {
+    let (channel, len) = small(engine);
+    channel.start(Job::fence()).unwrap().wait();
+    channel.submit(0, Job::fence()).unwrap();
+    let mut calls = 0;
+    let asked = channel.cancel_where(|_| {
+        calls += 1;
+        assert_eq!(channel.pending(), 1);
+        let (source, destination) = pair(&channel, len, 7);
+        let done = channel.copy(source, destination).unwrap().wait_for(LONG).unwrap();
+        assert!(done.outcome.is_completed());
+        channel.suspend().unwrap();
+        let (source, destination) = (done.buffers.source, done.buffers.destination);
+        drop(channel.copy(source, destination).unwrap());
+        assert!(has_room_for_two(&channel, len), "what is dropped is cancelled");
+        channel.resume().unwrap();
+        channel.submit(1, Job::fence()).unwrap();
+        true
     });
-    assert_eq!(inner.unwrap().unwrap_err().reason, Reason::NotHere);
+    assert_eq!(calls, 1, "what was submitted meanwhile is not asked for");
+    assert_eq!(asked, 0, "it was over before the answer");
     channel.doorbell().unwrap();
-    assert_eq!(poll_all(&channel, 1)[0].tag, 1);
+    let outcomes = poll_all(&channel, 2);
+    assert!(outcomes.iter().all(|done| done.outcome.is_completed()));
+    assert_eq!(channel.pending(), 0);
+}
+
+/// Waiting for what a scope lent is possible there too.
+fn whoever_chooses_may_wait_in_a_scope(engine: impl Engine) {
+    let channel = DmaChannel::open(engine).unwrap();
+    channel.submit(3, Job::fence()).unwrap();
+    let mut bytes = [0; 8];
+    channel.cancel_where(|_| {
+        let filled = channel.scope(|scope| scope.fill(&mut bytes, 0x0101_0101_0101_0101).unwrap().wait());
+        assert_eq!(filled, Ok(Outcome::Completed));
+        true
+    });
+    assert_eq!(bytes, [1; 8]);
+    assert_eq!(poll_all(&channel, 1)[0].tag, 3);
+}
+
+/// Tags need not differ: each operation is chosen for itself.
+fn each_of_two_with_the_same_tag_is_chosen(engine: impl Engine) {
+    let channel = DmaChannel::open(engine).unwrap();
+    for _ in 0..2 {
+        channel.submit(5, Job::fence()).unwrap();
+    }
+    let mut seen = 0;
+    let asked = channel.cancel_where(|_| {
+        seen += 1;
+        seen == 2
+    });
+    assert_eq!((seen, asked), (2, 1));
+    channel.doorbell().unwrap();
+    let cancelled: Vec<_> = poll_all(&channel, 2)
+        .iter()
+        .map(|done| done.outcome.is_cancelled())
+        .collect();
+    assert!(cancelled.contains(&true) && cancelled.contains(&false));
 }
 
 /// An operation's wait finds the outcomes of tags too, and keeps them.
@@ -492,6 +590,22 @@ fn outcomes_wait_for_whoever_polls(engine: impl Engine) {
         .map(|done| done.tag)
         .collect();
     assert_eq!(tags, (0..accepted).collect::<Vec<_>>());
+}
+
+/// As other futures, it panics then; the channel goes on.
+fn a_future_is_ready_once(engine: impl Engine) {
+    let channel = DmaChannel::open(engine).unwrap();
+    let mut fence = Box::pin(channel.start(Job::fence()).unwrap());
+    let mut context = Context::from_waker(Waker::noop());
+    let end = Instant::now() + LONG;
+    while fence.as_mut().poll(&mut context).is_pending() {
+        assert!(Instant::now() < end, "it is never ready");
+    }
+    let again = catch_unwind(AssertUnwindSafe(|| fence.as_mut().poll(&mut context).is_ready()));
+    assert!(again.is_err());
+    drop(fence);
+    let done = channel.start(Job::fence()).unwrap().wait();
+    assert_eq!(done.outcome, Outcome::Completed);
 }
 
 #[test]

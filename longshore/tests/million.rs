@@ -6,8 +6,10 @@ use longshore::{
     Buffer, Buffers, Completion, DmaChannel, Engine, InlineCpu, Job, Options, Outcome, WorkerCpu,
 };
 use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+static ALONE: Mutex<()> = Mutex::new(());
 const OPERATIONS: u64 = 1_000_000;
 const MEMORY: u64 = 32 << 20;
 /// What the ring and a little fragmentation at the ends may take of it.
@@ -246,6 +248,8 @@ fn resident() -> u64 {
 }
 
 fn a_million(engine: impl Engine) {
+    // The memory of a process is counted: so one after the other.
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     let channel = Options::new().entries(128).memory(MEMORY).open(engine).unwrap();
     drop(channel.buffer(LARGEST).expect("all is free"));
     let mut run = Run {
@@ -257,7 +261,7 @@ fn a_million(engine: impl Engine) {
         room: (0..64).map(|_| Completion::EMPTY).collect(),
     };
     let mut settled = None;
-    let end = Instant::now() + Duration::from_secs(120);
+    let end = Instant::now() + Duration::from_secs(60);
     while run.next < OPERATIONS || !run.pending.is_empty() {
         assert!(Instant::now() < end, "{channel:?}, {:?}", run.count);
         run.submit_some();
@@ -282,7 +286,7 @@ fn a_million(engine: impl Engine) {
     assert!(count.aborts > 20 && count.suspends > 100 && count.dropped > 100);
     drop(channel.buffer(LARGEST).expect("all is free again"));
     let more = resident().saturating_sub(settled.unwrap());
-    assert!(more < 4096, "{more} pages more than after a fifth");
+    assert!(more <= 256, "{more} pages more than after a fifth");
 }
 
 #[test]

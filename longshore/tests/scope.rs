@@ -1,8 +1,9 @@
 //! Borrowed slices.
 #![allow(clippy::unwrap_used)] // A test that cannot go on has failed.
 
-use longshore::{DmaChannel, Engine, InlineCpu, Job, Outcome, Reason, ScopeError, WorkerCpu};
+use longshore::{DmaChannel, Engine, InlineCpu, Job, Options, Outcome, Reason, ScopeError, WorkerCpu};
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::{Duration, Instant};
 
 fn everything_is_over_when_it_returns(engine: impl Engine) {
     let channel = DmaChannel::open(engine).unwrap();
@@ -90,4 +91,28 @@ fn an_operation_of_a_scope_can_be_cancelled() {
         })
     );
     assert_eq!(bytes, [1; 100]);
+}
+
+/// The patience is that of the whole scope, and not of each of its operations.
+#[test]
+fn a_scope_is_patient_once() {
+    let patience = Duration::from_millis(100);
+    let channel = Options::new().patience(patience).open(WorkerCpu).unwrap();
+    let _ = channel.start(Job::fence()).unwrap().wait();
+    channel.suspend().unwrap();
+    let (source, mut copies) = ([1; 50], [[2; 50]; 20]);
+    let begin = Instant::now();
+    let ended = channel.scope(|scope| {
+        for copy in &mut copies {
+            scope.copy(&source, copy).unwrap();
+        }
+    });
+    let took = begin.elapsed();
+    let cancelled = Outcome::Cancelled {
+        moved: 0,
+        residue: 50,
+    };
+    assert_eq!(ended, Err(ScopeError::Ended(cancelled)));
+    assert!(patience <= took && took < 10 * patience, "{took:?}");
+    assert_eq!((copies, channel.pending()), ([[2; 50]; 20], 0));
 }

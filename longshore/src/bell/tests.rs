@@ -4,6 +4,7 @@
 //! here is to put these steps into some order.
 
 use super::*;
+use crate::hardware::Lease;
 use crate::host::{Config, Host};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -201,4 +202,30 @@ fn a_doorbell_expects_the_engine_before_it_gives() {
     use Knock::{Expect, Give, Return};
     assert_eq!(lost_events(&[Expect, Give, Return]), 0);
     assert_eq!(lost_events(&[Give, Return]), 1, "give, ring, return");
+}
+
+/// One that stopped has something to tell even where it has done nothing since the last look.
+#[test]
+fn an_engine_that_stops_makes_the_event_readable() {
+    let host = Host::new(Config::default()).unwrap();
+    let machine = host.machine();
+    let mut passive = Passive::now(machine).unwrap();
+    let bell = Bell::new(&passive, machine);
+    let lease = Lease::new(machine.memory(), 8, 8).unwrap();
+    bell.set_word(lease.range().start());
+    bell.fd().unwrap();
+
+    let (seen, next) = (BusAddress::new(64), BusAddress::new(128));
+    let mut tells = |descriptor, status, last| {
+        bell.lower();
+        bell.looked(false, true, seen);
+        let word = CompletionWord::new(descriptor, status).raw();
+        machine.memory().store_u64(lease.range().start(), word).unwrap();
+        machine.raise(&mut passive, |dispatch| bell.interrupt_dpc(dispatch, last));
+        bell.sleepers().raised
+    };
+    assert!(!tells(seen, TransferStatus::IDLE, seen), "nothing new");
+    assert!(tells(next, TransferStatus::IDLE, next));
+    assert!(tells(seen, TransferStatus::HALTED, seen));
+    assert!(tells(seen, TransferStatus::IDLE, BusAddress::NULL), "an error");
 }
