@@ -200,19 +200,19 @@ impl<E: Engine> DmaChannel<E> {
     /// Stops the engine at once, in the middle of a copy, and cancels everything that is pending. The channel starts
     /// again with the next doorbell.
     pub fn abort(&self) -> Result<(), Unanswered> {
-        self.stop(|state, level| state.abort(level))
+        self.stop(|state, level| state.ring.abort(level))
     }
 
     /// Holds the engine between two descriptors, until it is resumed or aborted. Until then only what was done already
     /// ends, or is cancelled. A wait without a limit lets the engine go on, as it could not end otherwise; polls, waits with
     /// a limit, awaiting and the end of a scope do not.
     pub fn suspend(&self) -> Result<(), Unanswered> {
-        self.stop(|state, level| state.suspend(level))
+        self.stop(|state, level| state.ring.suspend(level))
     }
 
     /// Lets the engine go on.
     pub fn resume(&self) -> Result<(), Unanswered> {
-        self.stop(|state, level| state.resume(level))
+        self.stop(|state, level| state.ring.resume(level))
     }
 
     /// An event for poll(2), select(2) or an epoll set. It is readable while a [poll](Self::poll) has something to do:

@@ -8,7 +8,6 @@ use crate::hardware::BusRange;
 use crate::host::{Machine, Memory};
 use crate::job::{Buffers, Job, Kind};
 use crate::mail::{Key, Letter, Mail};
-use crate::netdma::provider::Unsuccessful;
 use crate::netdma::ring::Done;
 use crate::netdma::{Request, Ring, Ticket};
 use crate::outcome::{Completion, Outcome, Reason, Refused};
@@ -47,8 +46,6 @@ pub(crate) struct State<E: Engine> {
     pub(crate) mail: Mail,
     /// Something came that a task may wait for.
     mailed: bool,
-    /// The user has held the engine, and did not let it go on since.
-    held: bool,
     from: Vec<BusRange>,
     to: Vec<BusRange>,
 }
@@ -64,7 +61,6 @@ impl<E: Engine> State<E> {
             next: 0,
             mail: Mail::default(),
             mailed: false,
-            held: false,
             from: Vec::new(),
             to: Vec::new(),
         }
@@ -217,32 +213,10 @@ impl<E: Engine> State<E> {
 
     // ---- holding ----
 
-    /// Holds the engine between two descriptors.
-    pub(crate) fn suspend(&mut self, level: AtMostDispatch<'_>) -> Result<(), Unsuccessful> {
-        self.ring.suspend(level)?;
-        self.held = true;
-        Ok(())
-    }
-
-    /// Lets the engine go on.
-    pub(crate) fn resume(&mut self, level: AtMostDispatch<'_>) -> Result<(), Unsuccessful> {
-        self.ring.resume(level)?;
-        self.held = false;
-        Ok(())
-    }
-
-    /// Stops the engine, held or not.
-    pub(crate) fn abort(&mut self, level: AtMostDispatch<'_>) -> Result<(), Unsuccessful> {
-        self.ring.abort(level)?;
-        self.held = false;
-        Ok(())
-    }
-
-    /// Lets the engine go on if its user has held it. One that stopped meanwhile need not.
+    /// Lets the engine go on if its user has held it.
     pub(crate) fn let_go(&mut self, level: AtMostDispatch<'_>) {
-        if self.held {
-            let _ = self.resume(level);
-            self.held = false;
+        if self.ring.is_suspended() {
+            let _ = self.ring.resume(level);
         }
     }
 
@@ -326,11 +300,11 @@ impl<E: Engine> State<E> {
 
     /// Whether the user holds the engine.
     pub(crate) fn is_held(&self) -> bool {
-        self.held
+        self.ring.is_suspended()
     }
 
     /// Whether a look has something to find or to do without any news of the engine.
     pub(crate) fn is_busy(&self) -> bool {
-        self.ring.has_work() || (!E::RUNS_BY_ITSELF && !self.held && self.ring.is_engine_busy())
+        self.ring.has_work() || (!E::RUNS_BY_ITSELF && !self.is_held() && self.ring.is_engine_busy())
     }
 }

@@ -193,6 +193,11 @@ impl<M: Machine, P: Port, H> Ring<M, P, H> {
         self.slots.pending
     }
 
+    /// Whether the user holds the engine, and it has not stopped since.
+    pub fn is_suspended(&self) -> bool {
+        self.suspended
+    }
+
     /// How many of them the engine has.
     pub fn in_flight(&self) -> u32 {
         let given = |number: &u64| self.is_in_engine(*number) && self.slots.get(*number).is_pending();
