@@ -420,8 +420,17 @@ fn a_held_engine_does_nothing(engine: impl Engine) {
     assert!(!channel.wait(None), "nothing is pending, so nothing will come");
 }
 
-/// It could not end otherwise.
-fn a_wait_without_a_limit_lets_the_engine_go_on(engine: impl Engine) {
+/// It could not end otherwise. The test ends also if it does not.
+fn a_wait_without_a_limit_lets_the_engine_go_on(engine: impl Engine + Send + 'static) {
+    let (tell, hear) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        waits_without_a_limit(engine);
+        tell.send(()).unwrap();
+    });
+    assert_eq!(hear.recv_timeout(LONG), Ok(()), "a wait did not end, or not well");
+}
+
+fn waits_without_a_limit(engine: impl Engine) {
     let channel = DmaChannel::open(engine).unwrap();
     channel.start(Job::fence()).unwrap().wait();
     channel.suspend().unwrap();
