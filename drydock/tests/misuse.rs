@@ -120,8 +120,8 @@ impl Model for Busy {
         if self.0 { Step::Worked } else { Step::Idle }
     }
 
-    fn line(&self) -> bool {
-        self.0
+    fn lines(&self) -> u32 {
+        u32::from(self.0)
     }
 }
 
@@ -134,7 +134,7 @@ fn a_stall_stops_devices_and_the_engine_s_cpu() {
     let run = dock(&plan, |machine, passive| {
         let line = machine.line(passive, "device", Cpu(1));
         let steps = Arc::new(AtomicU32::new(0));
-        let device = machine.attach("busy", Box::new(Busy(false, Arc::clone(&steps))), Some(&line));
+        let device = machine.attach("busy", Box::new(Busy(false, Arc::clone(&steps))), &[line]);
         let count = Arc::new(AtomicU32::new(0));
         let counted = Arc::clone(&count);
         let inside = machine.clone();

@@ -10,11 +10,11 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError};
 
 /// A device that is plugged into the machine: a model, and a thread that gives it time. Clones are the same device.
 ///
-/// The thread steps the model while it works and sleeps while it is idle; writing a register wakes it. The level of
-/// the model's line is carried to the interrupt line after each step and each access, before the access returns.
+/// The thread steps the model while it works and sleeps while it is idle; writing a register wakes it. The levels of
+/// the model's outputs are carried to the interrupt lines after each step and each access, before the access returns.
 ///
 /// The device stays plugged in, also when all handles are dropped, until the machine is switched off or the model
-/// panics. Then its line is released and its registers answer [`AccessError::Gone`].
+/// panics. Then its lines are released and its registers answer [`AccessError::Gone`].
 #[derive(Clone)]
 pub struct Device {
     plug: Arc<Plug>,
@@ -43,14 +43,14 @@ impl Registers for Device {
 
 impl fmt::Debug for Device {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Device({:?})", self.plug.line)
+        write!(f, "Device({:?})", self.plug.lines)
     }
 }
 
 /// Where a model meets the machine.
 pub(crate) struct Plug {
     machine: Machine,
-    line: Option<Line>,
+    lines: Box<[Line]>,
     /// Whoever wants to reach a register waits here and so goes before the next step: a mutex alone would let the
     /// thread of a busy model take it again and again.
     turnstile: Mutex<()>,
@@ -61,21 +61,21 @@ pub(crate) struct Plug {
 struct Socket {
     /// Gone once the device is unplugged.
     model: Option<Box<dyn Model>>,
-    /// The level that the line was last told.
-    asserted: bool,
+    /// The levels that the lines were last told.
+    asserted: u32,
     /// Whether the model may have work to do.
     awake: bool,
 }
 
 impl Plug {
-    pub(crate) fn new(machine: Machine, model: Box<dyn Model>, line: Option<Line>) -> Self {
+    pub(crate) fn new(machine: Machine, model: Box<dyn Model>, lines: Box<[Line]>) -> Self {
         Self {
             machine,
-            line,
+            lines,
             turnstile: Mutex::new(()),
             socket: Mutex::new(Socket {
                 model: Some(model),
-                asserted: false,
+                asserted: 0,
                 awake: true,
             }),
             changed: Condvar::new(),
@@ -98,11 +98,11 @@ impl Plug {
         }
     }
 
-    /// Takes the model away and releases its line.
+    /// Takes the model away and releases its lines.
     pub(crate) fn unplug(&self) {
         let mut socket = hold(&self.socket);
         let model = socket.model.take();
-        self.carry(&mut socket, false);
+        self.carry(&mut socket, 0);
         drop(socket);
         self.changed.notify_all();
         self.machine.panics_record().catch("model", || drop(model));
@@ -120,11 +120,11 @@ impl Plug {
         self.operate(&mut socket, access)
     }
 
-    /// Lets the model do something and carries its line. Nothing if it is gone, or panics and is then gone.
+    /// Lets the model do something and carries its lines. Nothing if it is gone, or panics and is then gone.
     fn operate<R>(&self, socket: &mut Socket, section: impl FnOnce(&mut dyn Model) -> R) -> Option<R> {
         let model = socket.model.as_mut()?;
         let panics = self.machine.panics_record();
-        let done = panics.catch("model", || (section(model.as_mut()), model.line()));
+        let done = panics.catch("model", || (section(model.as_mut()), model.lines()));
         match done {
             Some((result, asserted)) => {
                 self.carry(socket, asserted);
@@ -132,22 +132,25 @@ impl Plug {
             }
             None => {
                 let broken = socket.model.take();
-                self.carry(socket, false);
+                self.carry(socket, 0);
                 panics.catch("model", || drop(broken));
                 None
             }
         }
     }
 
-    fn carry(&self, socket: &mut Socket, asserted: bool) {
-        if asserted == socket.asserted {
-            return;
-        }
+    fn carry(&self, socket: &mut Socket, asserted: u32) {
+        let changed = asserted ^ socket.asserted;
         socket.asserted = asserted;
-        match &self.line {
-            Some(line) if asserted => line.raise(),
-            Some(line) => line.lower(),
-            None => {}
+        for (output, line) in self.lines.iter().enumerate().take(u32::BITS as usize) {
+            if changed >> output & 1 == 0 {
+                continue;
+            }
+            if asserted >> output & 1 == 1 {
+                line.raise();
+            } else {
+                line.lower();
+            }
         }
     }
 }

@@ -78,10 +78,10 @@ impl Machine {
         })
     }
 
-    /// Plugs a device in: starts a thread that gives the model time and carries its line to `line`. Fails if the
-    /// machine is off or the thread cannot be started.
-    pub fn attach(&self, model: Box<dyn Model>, line: Option<&Line>) -> io::Result<Device> {
-        let plug = Arc::new(Plug::new(self.clone(), model, line.cloned()));
+    /// Plugs a device in: starts a thread that gives the model time and carries its interrupt outputs to `lines`, in
+    /// their order. Fails if the machine is off or the thread cannot be started.
+    pub fn attach(&self, model: Box<dyn Model>, lines: &[Line]) -> io::Result<Device> {
+        let plug = Arc::new(Plug::new(self.clone(), model, lines.into()));
         let work = {
             let plug = plug.clone();
             move |machine: &Self| plug.work(&machine.parts.memory)
@@ -336,8 +336,8 @@ mod tests {
             Step::Idle
         }
 
-        fn line(&self) -> bool {
-            false
+        fn lines(&self) -> u32 {
+            0
         }
     }
 
@@ -346,13 +346,13 @@ mod tests {
         let host = Host::new(Config::default()).unwrap();
         let machine = host.machine().clone();
         let witness = Arc::new(());
-        let device = machine.attach(Box::new(Idle(witness.clone())), None).unwrap();
+        let device = machine.attach(Box::new(Idle(witness.clone())), &[]).unwrap();
         drop(device);
         // The host, this handle and the plug hold the machine, and so does each thread.
         assert_eq!(Arc::strong_count(&machine.parts), 3 + 2 + 2 + 1 + 1);
         host.shutdown();
         assert_eq!(Arc::strong_count(&machine.parts), 1);
         assert_eq!(Arc::strong_count(&witness), 1);
-        assert!(machine.attach(Box::new(Idle(witness)), None).is_err());
+        assert!(machine.attach(Box::new(Idle(witness)), &[]).is_err());
     }
 }

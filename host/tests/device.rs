@@ -57,8 +57,8 @@ impl Model for Copier {
         Step::Worked
     }
 
-    fn line(&self) -> bool {
-        self.done
+    fn lines(&self) -> u32 {
+        u32::from(self.done)
     }
 }
 
@@ -80,7 +80,9 @@ fn a_device_moves_bytes_and_interrupts() {
     let lease = Lease::new(memory.clone(), 16, 8).unwrap();
     let (from, to) = (lease.address(), lease.range().slice(8, 8).unwrap().start());
     let line = machine.line(&passive(machine), "copier", Cpu(1));
-    let device = machine.attach(Box::new(Copier::default()), Some(&line)).unwrap();
+    let device = machine
+        .attach(Box::new(Copier::default()), std::slice::from_ref(&line))
+        .unwrap();
     let (done, interrupts) = (signal(machine), Arc::new(AtomicU32::new(0)));
     let connection = machine.connect(&passive(machine), &line, {
         let (device, done, interrupts) = (device.clone(), done.clone(), interrupts.clone());
@@ -110,7 +112,7 @@ fn a_device_moves_bytes_and_interrupts() {
 #[test]
 fn bits_above_the_width_are_ignored_and_errors_are_the_models() {
     let host = host();
-    let device = host.machine().attach(Box::new(Copier::default()), None).unwrap();
+    let device = host.machine().attach(Box::new(Copier::default()), &[]).unwrap();
     for (width, kept) in [
         (Width::Byte, 0xff),
         (Width::Word, 0xffff),
@@ -143,15 +145,15 @@ impl Model for Busy {
         Step::Worked
     }
 
-    fn line(&self) -> bool {
-        false
+    fn lines(&self) -> u32 {
+        0
     }
 }
 
 #[test]
 fn a_busy_device_can_be_reached_and_switched_off() {
     let host = host();
-    let device = host.machine().attach(Box::new(Busy), None).unwrap();
+    let device = host.machine().attach(Box::new(Busy), &[]).unwrap();
     for _ in 0..1000 {
         assert_eq!(device.read(0, Width::Long), Ok(7));
     }
@@ -169,7 +171,7 @@ fn an_idle_device_is_not_stepped_until_a_register_is_written() {
         steps: steps.clone(),
         ..Copier::default()
     };
-    let device = machine.attach(Box::new(copier), None).unwrap();
+    let device = machine.attach(Box::new(copier), &[]).unwrap();
     until(machine, || steps.load(Ordering::SeqCst) != 0);
     for _ in 0..1000 {
         device.read(STATUS, Width::Byte).unwrap();
@@ -184,7 +186,9 @@ fn a_model_that_panics_is_gone_and_releases_its_line() {
     let host = host();
     let machine = host.machine();
     let line = machine.line(&passive(machine), "copier", Cpu(0));
-    let device = machine.attach(Box::new(Copier::default()), Some(&line)).unwrap();
+    let device = machine
+        .attach(Box::new(Copier::default()), std::slice::from_ref(&line))
+        .unwrap();
     let address = BusAddress::new(4096);
     start(&device, address, address);
     until(machine, || device.read(STATUS, Width::Byte) == Ok(1));

@@ -1,7 +1,7 @@
 //! What pretends to be hardware.
 //!
 //! A model knows its own registers and moves bytes through [`DmaMemory`]; it knows no contract, no driver and no
-//! machine. Whoever owns a model gives it time by calling [`Model::step`] and carries the level of its line to an
+//! machine. Whoever owns a model gives it time by calling [`Model::step`] and carries the levels of its lines to an
 //! interrupt controller: the dry dock does both where a schedule says so, a real machine does it on a thread, and
 //! an emulator does it from its own loop.
 #![no_std]
@@ -28,6 +28,6 @@ pub trait Model: Send {
     /// Does one small step of work: one access to memory at the most.
     fn step(&mut self, memory: &dyn DmaMemory) -> Step;
 
-    /// Whether the device asserts its interrupt line.
-    fn line(&self) -> bool;
+    /// Which of its interrupt outputs the device asserts, one bit each from the lowest on.
+    fn lines(&self) -> u32;
 }

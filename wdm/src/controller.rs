@@ -4,7 +4,7 @@ use crate::adapter::DmaWidth;
 use core::fmt;
 use longshore_core::NtStatus;
 use longshore_core::scatter::Segments;
-use longshore_hardware::BusAddress;
+use longshore_hardware::{BusAddress, BusRange};
 
 /// The request lines a controller serves, as the system numbers them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,21 +22,88 @@ impl RequestLines {
     }
 }
 
+/// How wide the device ports may be that a controller serves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
+pub struct PortWidths(pub u32);
+
+impl PortWidths {
+    /// Any width.
+    pub const UNLIMITED: Self = Self(0x01);
+    /// 8 bits.
+    pub const BITS_8: Self = Self(0x02);
+    /// 16 bits.
+    pub const BITS_16: Self = Self(0x04);
+    /// 32 bits.
+    pub const BITS_32: Self = Self(0x08);
+    /// 64 bits.
+    pub const BITS_64: Self = Self(0x10);
+
+    /// These widths and those.
+    pub const fn with(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+
+    /// Whether a port of this width can be served.
+    pub const fn serve(self, width: DmaWidth) -> bool {
+        self.0 & (Self::UNLIMITED.0 | Self::BITS_8.0.wrapping_shl(width.0)) != 0
+    }
+}
+
 /// What a controller is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[doc(alias = "DMA_CONTROLLER")]
 pub struct ControllerAttributes {
     /// How many channels it has.
     pub channels: u32,
     /// How many bits of an address it drives.
     pub address_width: u32,
+    /// How wide the device ports may be.
+    pub port_widths: PortWidths,
     /// Transfers are multiples of this many bytes.
     pub minimum_unit: u32,
     /// The request lines it serves.
     pub request_lines: RequestLines,
-    /// Whether it interrupts when a transfer ends. Without, no completion routine ever runs.
+    /// Whether it sees what the CPU wrote without the caches being told.
+    pub cache_coherent: bool,
+    /// Whether it interrupts when a transfer ends. A channel of a controller that does not may still do so on its own
+    /// ([`ChannelAttributes::generates_interrupt`]); where neither does, no completion routine ever runs (WDM-308).
     pub generates_interrupt: bool,
     /// Whether [`Controller::remaining`] tells the truth.
     pub counter_available: bool,
+}
+
+impl ControllerAttributes {
+    /// A controller with so many channels and as many request lines, counted from zero, that drives 32 address bits,
+    /// serves ports of any width, is coherent, interrupts and counts.
+    pub const fn new(channels: u32) -> Self {
+        Self {
+            channels,
+            address_width: 32,
+            port_widths: PortWidths::UNLIMITED,
+            minimum_unit: 1,
+            request_lines: RequestLines {
+                first: 0,
+                count: channels,
+            },
+            cache_coherent: true,
+            generates_interrupt: true,
+            counter_available: true,
+        }
+    }
+}
+
+/// What one of its channels is, beyond what the controller is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+#[doc(alias = "DMA_CHANNEL")]
+pub struct ChannelAttributes {
+    /// Whether the channel has an interrupt of its own.
+    pub generates_interrupt: bool,
+    /// How many bytes of common buffer it wants from registration on; 0 for none.
+    pub common_buffer_length: u32,
+    /// Transfers of this channel are multiples of this many bytes, and begin at such; 0 for what the controller says.
+    pub minimum_unit: u32,
+    /// No fragment may cross a multiple of this, a power of two; 0 for no such boundary.
+    pub boundary: u64,
 }
 
 /// Why a controller interrupted.
@@ -110,9 +177,22 @@ pub trait Controller: Send + Sync {
     /// What the controller is. The same each time.
     fn attributes(&self) -> ControllerAttributes;
 
+    /// What one channel is, beyond that. The same each time.
+    fn channel(&self, channel: u32) -> ChannelAttributes {
+        let _ = channel;
+        ChannelAttributes::default()
+    }
+
     /// Brings the hardware into a known state, whatever it did before. May come more than once.
     #[doc(alias = "InitializeController")]
     fn initialize(&self);
+
+    /// Hands over the memory that [`ChannelAttributes::common_buffer_length`] asked for. Comes after
+    /// [`Self::initialize`], channel by channel from 0 on (WDM-313), and never if all lengths are zero.
+    #[doc(alias = "ReportCommonBuffer")]
+    fn report_common_buffer(&self, channel: u32, buffer: BusRange) {
+        let _ = (channel, buffer);
+    }
 
     /// Whether this request line can be served by this channel. Asked at PASSIVE, when an adapter is made; it touches
     /// no channel, and may come beside the other calls.

@@ -1,9 +1,10 @@
 //! What is done to the controller, always under its lock (WDM-314).
 
 use crate::board::{Board, Channel};
-use crate::controller::{Controller, ControllerAttributes, InterruptType};
+use crate::controller::{ChannelAttributes, Controller, ControllerAttributes, InterruptType};
 use crate::state::{self, Answer, Input, State};
 use alloc::sync::Arc;
+use alloc::vec::Vec;
 use core::mem;
 use core::sync::atomic::Ordering;
 use longshore_core::Dispatch;
@@ -16,6 +17,7 @@ pub(crate) struct Core<M: Machine> {
     pub(crate) machine: M,
     pub(crate) controller: Arc<dyn Controller>,
     pub(crate) attributes: ControllerAttributes,
+    pub(crate) channels: Vec<ChannelAttributes>,
     pub(crate) board: M::Lock<Board<M>>,
 }
 
@@ -28,6 +30,16 @@ impl<M: Machine> Core<M> {
             event: input.name(),
         });
         state::next(state, input)
+    }
+
+    /// What a channel is.
+    pub(crate) fn channel(&self, number: u32) -> ChannelAttributes {
+        self.channels.get(number as usize).copied().unwrap_or_default()
+    }
+
+    /// Whether the end of a channel's transfer interrupts (WDM-308).
+    pub(crate) fn interrupts(&self, number: u32) -> bool {
+        self.attributes.generates_interrupt || self.channel(number).generates_interrupt
     }
 
     /// How many bytes a channel has left, as far as that can be known: a count that makes no sense is cut, and
@@ -109,7 +121,7 @@ impl<M: Machine> Hardware<M> {
 
     /// Finds out what has ended without waiting for the interrupt's handler.
     pub(crate) fn collect(&self, board: &mut Board<M>, number: u32) {
-        if self.core.attributes.generates_interrupt {
+        if self.core.interrupts(number) {
             self.drain(board);
         } else {
             let running = board.channel(number).and_then(Channel::running).is_some();
@@ -146,15 +158,15 @@ impl<M: Machine> Hardware<M> {
 
     fn period(&self, job: &mut crate::mapping::Job<M>, number: u32) {
         self.core.consult(State::Run, Input::Period);
-        if self.owes_callback(job) {
+        if self.owes_callback(job, number) {
             job.periods = job.periods.saturating_add(1);
             self.queue(number);
         }
     }
 
     /// WDM-011: whether anybody is to be called.
-    fn owes_callback(&self, job: &crate::mapping::Job<M>) -> bool {
-        self.core.attributes.generates_interrupt && job.mapping.routine.is_some()
+    fn owes_callback(&self, job: &crate::mapping::Job<M>, number: u32) -> bool {
+        self.core.interrupts(number) && job.mapping.routine.is_some()
     }
 
     /// Fixes the outcome of what a channel runs. The hardware is quiet.
@@ -168,7 +180,7 @@ impl<M: Machine> Hardware<M> {
             verdict,
             residue: u64::from(left),
         };
-        let owes_callback = self.owes_callback(job);
+        let owes_callback = self.owes_callback(job, number);
         let mapping = Arc::clone(&job.mapping);
         let promise = mapping.promise(&self.core.machine);
         let Ok(delivery) = mapping.cell.end(mapping.ticket, outcome, &promise) else {
@@ -199,7 +211,7 @@ impl<M: Machine> Hardware<M> {
         if self.core.controller.cancel(number) {
             // WDM-321: no interrupt will come, so the callback is ours to queue.
             self.finish(channel, number, Verdict::Cancelled);
-        } else if !self.core.attributes.generates_interrupt {
+        } else if !self.core.interrupts(number) {
             self.collect(board, number);
         }
     }

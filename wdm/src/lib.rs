@@ -31,9 +31,12 @@ pub mod transfer;
 
 pub use adapter::{Adapter, AdapterError, DeviceDescription, DmaWidth, PutRefused};
 pub use allocation::{AdapterControl, AllocateError, Allocation, AllocationRefused};
-pub use controller::{Controller, ControllerAttributes, InterruptType, Program, ProgramError, RequestLines};
+pub use controller::{
+    ChannelAttributes, Controller, ControllerAttributes, InterruptType, PortWidths, Program, ProgramError,
+    RequestLines,
+};
 pub use mapping::{CompletionContext, CompletionRoutine, DeviceObject};
 pub use state::{Refusal, State};
 pub use status::{AllocationFlags, DmaCompletionStatus, IoAllocationAction};
-pub use system::{RegisterError, SystemDma};
+pub use system::{RegisterError, Setup, SystemDma};
 pub use transfer::{FlushError, FlushRequest, MapError, MapRequest, Progress, TransferContext};

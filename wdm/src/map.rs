@@ -163,7 +163,7 @@ impl<M: Machine> Adapter<M> {
             return Err(MapError::Refused(refusal));
         }
         // What a former transfer left asserted must not be taken for this one's end (PAIN-05).
-        if core.attributes.generates_interrupt {
+        if core.interrupts(number) {
             hardware.drain(board);
         }
         let holder = board

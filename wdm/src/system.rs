@@ -2,7 +2,7 @@
 
 use crate::adapter::{Adapter, AdapterError, DeviceDescription};
 use crate::board::Board;
-use crate::controller::{Controller, ControllerAttributes};
+use crate::controller::{ChannelAttributes, Controller, ControllerAttributes};
 use crate::hardware::{Core, Hardware};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -20,8 +20,10 @@ pub enum RegisterError {
     Channels,
     /// It drives no address bits, or more than 64.
     AddressWidth,
-    /// It interrupts, and no line was given.
+    /// It, or one of its channels, interrupts, and no line was given.
     NoLine,
+    /// A channel's boundary is not a power of two.
+    Boundary,
 }
 
 impl RegisterError {
@@ -36,6 +38,7 @@ impl fmt::Display for RegisterError {
         f.write_str(match self {
             Self::Channels => "the controller has no channels, or far too many",
             Self::AddressWidth => "the controller's address width makes no sense",
+            Self::Boundary => "a channel's boundary is not a power of two",
             Self::NoLine => "the controller interrupts, but no line was given",
         })
     }
@@ -43,9 +46,51 @@ impl fmt::Display for RegisterError {
 
 impl core::error::Error for RegisterError {}
 
+/// What a controller is registered with.
+pub struct Setup<M: Machine> {
+    /// The controller.
+    pub controller: Arc<dyn Controller>,
+    /// Its interrupt lines: one for all, or one for each channel; whichever is asserted, the controller is asked. None
+    /// if nothing of it interrupts.
+    pub lines: Vec<M::Line>,
+}
+
+impl<M: Machine> Setup<M> {
+    /// A controller that does not interrupt.
+    pub fn new(controller: Arc<dyn Controller>) -> Self {
+        Self {
+            controller,
+            lines: Vec::new(),
+        }
+    }
+
+    /// The same, with one more interrupt line.
+    pub fn line(mut self, line: M::Line) -> Self {
+        self.lines.push(line);
+        self
+    }
+
+    /// The same, with all of these interrupt lines.
+    pub fn lines(mut self, lines: impl IntoIterator<Item = M::Line>) -> Self {
+        self.lines.extend(lines);
+        self
+    }
+}
+
+impl<M: Machine> fmt::Debug for Setup<M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "Setup({:?}, {} lines)",
+            self.controller.attributes(),
+            self.lines.len()
+        )
+    }
+}
+
 struct Inner<M: Machine> {
     /// Dropped first: no handler runs any more, and only then do the deferred calls go.
-    _connection: Option<M::Connection>,
+    _connections: Vec<M::Connection>,
     hardware: Hardware<M>,
 }
 
@@ -67,33 +112,30 @@ impl<M: Machine> fmt::Debug for SystemDma<M> {
 }
 
 impl<M: Machine> SystemDma<M> {
-    /// Registers a controller. It is initialised, whatever it did before, and its interrupt is connected to `line`
-    /// if it generates any.
+    /// Registers a controller. It is initialised, whatever it did before, and its interrupts are connected.
     #[doc(alias = "RegisterResourceDescriptor")]
-    pub fn register(
-        passive: &Passive,
-        machine: &M,
-        controller: Arc<dyn Controller>,
-        line: Option<&M::Line>,
-    ) -> Result<Self, RegisterError> {
+    pub fn register(passive: &Passive, machine: &M, setup: Setup<M>) -> Result<Self, RegisterError> {
+        let Setup { controller, lines } = setup;
         let attributes = controller.attributes();
-        let line = check(attributes, line)?;
+        let channels = check(controller.as_ref(), attributes, lines.len())?;
         controller.initialize();
         let core = Arc::new(Core {
             machine: machine.clone(),
             controller,
             attributes,
+            channels,
             board: machine.lock("system DMA", Irql::DEVICE, Board::new(attributes.channels)),
         });
         let hardware = Hardware::new(Arc::clone(&core), deferred_calls(passive, &core));
-        let connection = line.map(|line| {
+        let connect = |line| {
             let hardware = hardware.clone();
             machine.connect(passive, line, move |_| {
                 hardware.core.board.with(|board| hardware.drain(board))
             })
-        });
+        };
+        let connections = lines.iter().map(connect).collect();
         Ok(Self(Arc::new(Inner {
-            _connection: connection,
+            _connections: connections,
             hardware,
         })))
     }
@@ -137,17 +179,33 @@ impl<M: Machine> SystemDma<M> {
     }
 }
 
-fn check<L>(attributes: ControllerAttributes, line: Option<&L>) -> Result<Option<&L>, RegisterError> {
+/// Checks what a controller says of itself, and asks what its channels are.
+fn check(
+    controller: &dyn Controller,
+    attributes: ControllerAttributes,
+    lines: usize,
+) -> Result<Vec<ChannelAttributes>, RegisterError> {
     if !(1..=MOST_CHANNELS).contains(&attributes.channels) {
         return Err(RegisterError::Channels);
     }
     if !(1..=64).contains(&attributes.address_width) {
         return Err(RegisterError::AddressWidth);
     }
-    match line {
-        None if attributes.generates_interrupt => Err(RegisterError::NoLine),
-        line => Ok(line.filter(|_| attributes.generates_interrupt)),
+    let channels: Vec<ChannelAttributes> = (0..attributes.channels)
+        .map(|number| controller.channel(number))
+        .collect();
+    if channels
+        .iter()
+        .any(|channel| channel.boundary != 0 && !channel.boundary.is_power_of_two())
+    {
+        return Err(RegisterError::Boundary);
     }
+    let interrupts =
+        attributes.generates_interrupt || channels.iter().any(|channel| channel.generates_interrupt);
+    if interrupts && lines == 0 {
+        return Err(RegisterError::NoLine);
+    }
+    Ok(channels)
 }
 
 /// One deferred call for each channel, all on one CPU, so that what a channel has to tell is told in order.

@@ -29,12 +29,12 @@ pub(super) trait Stage {
     /// The machine.
     fn machine(&self) -> &Self::Machine;
 
-    /// Plugs a model in, and wires its interrupt output to a line.
+    /// Plugs a model in, and wires its interrupt outputs to lines.
     fn attach(
         &self,
         name: &'static str,
         model: Box<dyn Model>,
-        line: Option<&Line<Self>>,
+        lines: &[Line<Self>],
     ) -> Result<Self::Registers, Trouble>;
 
     /// The CPU that engines run on.
@@ -62,9 +62,9 @@ impl Stage for longshore_drydock::Machine {
         &self,
         name: &'static str,
         model: Box<dyn Model>,
-        line: Option<&Line<Self>>,
+        lines: &[Line<Self>],
     ) -> Result<Self::Registers, Trouble> {
-        Ok(Self::attach(self, name, model, line))
+        Ok(Self::attach(self, name, model, lines))
     }
 
     fn engine_cpu(&self) -> Cpu {
@@ -93,9 +93,9 @@ impl Stage for longshore_host::Machine {
         &self,
         _: &'static str,
         model: Box<dyn Model>,
-        line: Option<&Line<Self>>,
+        lines: &[Line<Self>],
     ) -> Result<Self::Registers, Trouble> {
-        Self::attach(self, model, line).map_err(|error| format!("the device has no thread: {error}"))
+        Self::attach(self, model, lines).map_err(|error| format!("the device has no thread: {error}"))
     }
 
     fn engine_cpu(&self) -> Cpu {

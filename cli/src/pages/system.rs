@@ -13,7 +13,7 @@ use longshore_hardware::{BusAddress, BusRange, DmaMemory, Lease};
 use longshore_ndis::NdisStatus;
 use longshore_wdm::{
     Adapter, Allocation, AllocationFlags, CompletionContext, CompletionRoutine, DeviceDescription,
-    DeviceObject, DmaCompletionStatus, DmaWidth, FlushRequest, MapRequest, SystemDma, TransferContext,
+    DeviceObject, DmaCompletionStatus, DmaWidth, FlushRequest, MapRequest, Setup, SystemDma, TransferContext,
 };
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -65,9 +65,9 @@ pub(super) fn rig<S: Stage>(
     let model = ReferenceDevice::new(1, UNIT, interrupts);
     let port = model.port(0);
     let line = interrupts.then(|| machine.line(passive, "DMA controller", Cpu(1)));
-    let registers = stage.attach("DMA controller", Box::new(model), line.as_ref())?;
+    let registers = stage.attach("DMA controller", Box::new(model), line.as_slice())?;
     let controller = ReferenceController::new(registers, 1, interrupts, CancelStyle::Honest);
-    let system = SystemDma::register(passive, machine, Arc::new(controller), line.as_ref())
+    let system = SystemDma::register(passive, machine, Setup::new(Arc::new(controller)).lines(line))
         .map_err(|error| format!("the controller was not registered: {error}"))?;
     let memory = machine.memory();
     let buffer = Lease::new(machine.memory(), u64::from(LENGTH), 8)

@@ -18,12 +18,13 @@ use std::time::Duration;
 pub fn reference_rig(bay: &Bay<'_>, interrupts: bool, style: CancelStyle) -> Rig {
     let model = ReferenceDevice::new(2, 4, interrupts);
     let port = model.port(0);
-    let line = interrupts.then(|| bay.machine().line(bay.passive(), "reference controller", Cpu(1)));
-    let registers = bay.machine().attach("reference", Box::new(model), line.as_ref());
+    let line = || bay.machine().line(bay.passive(), "reference controller", Cpu(1));
+    let lines: Vec<_> = interrupts.then(line).into_iter().collect();
+    let registers = bay.machine().attach("reference", Box::new(model), &lines);
     let controller = Arc::new(ReferenceController::new(registers, 2, interrupts, style));
     Rig {
         controller,
-        line,
+        lines,
         port,
     }
 }

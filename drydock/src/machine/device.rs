@@ -17,14 +17,14 @@ pub struct Device {
 }
 
 impl Machine {
-    /// Puts a model on the bus and wires its interrupt output to a line.
-    pub fn attach(&self, name: &'static str, model: Box<dyn Model>, line: Option<&Line>) -> Device {
+    /// Puts a model on the bus and wires its interrupt outputs to lines, in their order.
+    pub fn attach(&self, name: &'static str, model: Box<dyn Model>, lines: &[Line]) -> Device {
         let mut state = self.state();
-        let line = line.map(Line::index);
+        let lines = lines.iter().map(Line::index).collect();
         state.devices.push(DeviceState {
             name,
             model: Some(model),
-            line,
+            lines,
             busy: false,
         });
         Device {
@@ -41,11 +41,12 @@ impl Machine {
             state.devices[index].model.take()?
         };
         let result = work(model.as_mut(), &self.device_memory());
-        let asserted = model.line();
+        let asserted = model.lines();
         let mut state = self.state();
         state.devices[index].model = Some(model);
-        if let Some(line) = state.devices[index].line {
-            set_line(&mut state, line, asserted);
+        for output in 0..state.devices[index].lines.len() {
+            let line = state.devices[index].lines[output];
+            set_line(&mut state, line, asserted >> output & 1 == 1);
         }
         state.device = false;
         Some(result)

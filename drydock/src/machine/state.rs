@@ -115,7 +115,7 @@ pub(crate) struct LockState {
 pub(crate) struct DeviceState {
     pub(crate) name: &'static str,
     pub(crate) model: Option<Box<dyn Model>>,
-    pub(crate) line: Option<usize>,
+    pub(crate) lines: Vec<usize>,
     pub(crate) busy: bool,
 }
 

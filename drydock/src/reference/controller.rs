@@ -3,7 +3,7 @@
 use super::registers as at;
 use longshore_core::NtStatus;
 use longshore_hardware::{AccessError, Registers, Width};
-use longshore_wdm::{Controller, ControllerAttributes, InterruptType, Program, ProgramError, RequestLines};
+use longshore_wdm::{Controller, ControllerAttributes, InterruptType, Program, ProgramError};
 use std::sync::atomic::{AtomicU32, Ordering};
 
 /// What a controller answers to a cancel that meets a transfer which has just ended. All were seen in the field.
@@ -169,15 +169,8 @@ impl<R: Registers + Clone> ReferenceController<R> {
 impl<R: Registers + Clone> Controller for ReferenceController<R> {
     fn attributes(&self) -> ControllerAttributes {
         ControllerAttributes {
-            channels: self.channels,
-            address_width: 32,
-            minimum_unit: 1,
-            request_lines: RequestLines {
-                first: 0,
-                count: self.channels,
-            },
             generates_interrupt: self.interrupts,
-            counter_available: true,
+            ..ControllerAttributes::new(self.channels)
         }
     }
 

@@ -271,7 +271,7 @@ impl Model for ReferenceDevice {
         Step::Idle
     }
 
-    fn line(&self) -> bool {
-        self.interrupts && self.pending() != 0
+    fn lines(&self) -> u32 {
+        u32::from(self.interrupts && self.pending() != 0)
     }
 }

@@ -12,7 +12,7 @@ use longshore_hardware::{BusAddress, DmaMemory, Lease};
 use longshore_ndis::{
     Assigned, Completed, Direction, DmaChannel, DmaDescription, NdisStatus, register_dma_channel,
 };
-use longshore_wdm::{DmaWidth, SystemDma};
+use longshore_wdm::{DmaWidth, Setup, SystemDma};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -62,7 +62,8 @@ struct Miniport {
 impl Miniport {
     fn new(machine: &Machine, passive: &Passive, build: &Build) -> Option<Arc<Self>> {
         let rig = build(&Bay::new(machine, passive));
-        let system = match SystemDma::register(passive, machine, rig.controller, rig.line.as_ref()) {
+        let system = match SystemDma::register(passive, machine, Setup::new(rig.controller).lines(rig.lines))
+        {
             Ok(system) => system,
             Err(error) => {
                 machine.find(

@@ -9,7 +9,7 @@ use longshore_drydock::machine::{Device, Machine, Memory};
 use longshore_drydock::reference::{CancelStyle, Port, ReferenceController, ReferenceDevice};
 use longshore_drydock::{Config, Plan, Run, run};
 use longshore_hardware::{BusAddress, Lease};
-use longshore_wdm::{Adapter, Controller, DeviceDescription, DeviceObject, DmaWidth, SystemDma};
+use longshore_wdm::{Adapter, Controller, DeviceDescription, DeviceObject, DmaWidth, Setup, SystemDma};
 use std::sync::Arc;
 
 /// The device that transfers are for.
@@ -43,9 +43,9 @@ impl Bench {
         let line = machine.line(passive, "dma", Cpu(1));
         let device = ReferenceDevice::new(CHANNELS, 4, interrupts);
         let port = device.port(0);
-        let registers = machine.attach("dma", Box::new(device), Some(&line));
+        let registers = machine.attach("dma", Box::new(device), std::slice::from_ref(&line));
         let controller = ReferenceController::new(registers, CHANNELS, interrupts, style);
-        let system = SystemDma::register(passive, machine, wrap(controller), Some(&line)).unwrap();
+        let system = SystemDma::register(passive, machine, Setup::new(wrap(controller)).line(line)).unwrap();
         Self {
             machine: machine.clone(),
             system,

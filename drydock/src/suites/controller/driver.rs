@@ -11,7 +11,7 @@ use longshore_core::{AtMostDispatch, Dispatch, Irql, Passive, Rule};
 use longshore_hardware::{BusAddress, BusRange, DmaMemory, Lease};
 use longshore_wdm::{
     Adapter, Allocation, AllocationFlags, CompletionContext, CompletionRoutine, DeviceDescription,
-    DeviceObject, DmaCompletionStatus, DmaWidth, FlushRequest, MapRequest, SystemDma, TransferContext,
+    DeviceObject, DmaCompletionStatus, DmaWidth, FlushRequest, MapRequest, Setup, SystemDma, TransferContext,
 };
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -56,7 +56,7 @@ impl Driver {
         let (rig, stack) = build(&Bay::new(machine, passive));
         let attributes = rig.controller.attributes();
         let (interrupts, counts) = (attributes.generates_interrupt, attributes.counter_available);
-        let system = SystemDma::register(passive, machine, rig.controller, rig.line.as_ref());
+        let system = SystemDma::register(passive, machine, Setup::new(rig.controller).lines(rig.lines));
         let Ok(system) = system else {
             machine.find(Rule("WDM-309"), "the controller could not be registered");
             return None;

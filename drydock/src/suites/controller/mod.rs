@@ -20,8 +20,8 @@ use std::sync::Arc;
 pub struct Rig {
     /// The controller under test.
     pub controller: Arc<dyn Controller>,
-    /// Its interrupt line, if it has one.
-    pub line: Option<crate::machine::Line>,
+    /// Its interrupt lines, if it has any.
+    pub lines: Vec<crate::machine::Line>,
     /// The device that channel 0 serves: the suite gives it bytes and looks at what it got.
     pub port: Port,
 }
