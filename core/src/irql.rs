@@ -36,7 +36,9 @@
 //! fn thread(passive: &Passive) { abort(passive.into()); }
 //! ```
 
+use crate::event::{Event, Rule};
 use crate::machine::Machine;
+use crate::status::NtStatus;
 use core::fmt;
 use core::marker::PhantomData;
 
@@ -67,13 +69,13 @@ impl fmt::Debug for Irql {
 }
 
 macro_rules! token {
-    ($(#[$doc:meta])* $name:ident, $is:expr) => {
+    ($(#[$doc:meta])* $name:ident, $look:ident, $is:expr) => {
         $(#[$doc])*
         pub struct $name(PhantomData<*const ()>);
 
         impl $name {
             /// The token, if `machine` runs the caller at this level now.
-            pub fn now<M: Machine>(machine: &M) -> Option<Self> {
+            pub fn $look<M: Machine>(machine: &M) -> Option<Self> {
                 let is: fn(Irql) -> bool = $is;
                 is(machine.level()).then_some(Self(PhantomData))
             }
@@ -89,15 +91,34 @@ macro_rules! token {
 
 token! {
     /// The caller runs at PASSIVE_LEVEL: it may wait and allocate.
-    Passive, |level| level == Irql::PASSIVE
+    Passive, probe, |level| level == Irql::PASSIVE
 }
 token! {
     /// The caller runs at exactly DISPATCH_LEVEL: it may neither wait nor be interrupted by deferred calls.
-    Dispatch, |level| level == Irql::DISPATCH
+    Dispatch, now, |level| level == Irql::DISPATCH
 }
 token! {
     /// The caller is an interrupt handler.
-    Device, |level| level >= Irql::DEVICE
+    Device, now, |level| level >= Irql::DEVICE
+}
+
+/// The name under which [`Passive::now`] tells that it was asked where it had to refuse.
+pub const ASKED_FOR_PASSIVE: &str = "Passive::now";
+
+impl Passive {
+    /// The token, for a caller that must run at PASSIVE. Refused anywhere else, and told as misuse: whoever asks from
+    /// a completion routine has a bug. Who only wants to know where he runs calls [`Self::probe`].
+    pub fn now<M: Machine>(machine: &M) -> Option<Self> {
+        let token = Self::probe(machine);
+        if token.is_none() {
+            machine.emit(Event::Misuse(
+                ASKED_FOR_PASSIVE,
+                Rule("WDM-090"),
+                NtStatus::INVALID_DEVICE_STATE,
+            ));
+        }
+        token
+    }
 }
 
 /// The caller runs at or below DISPATCH_LEVEL.

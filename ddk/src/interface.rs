@@ -32,7 +32,7 @@ pub(crate) trait Registered: Send {
 
 /// Calls with a token for PASSIVE. The edge has looked at the level before, and says so if it is wrong.
 fn at_passive<M: Machine, R>(machine: &M, call: impl FnOnce(&Passive) -> Option<R>) -> Option<R> {
-    Passive::now(machine).and_then(|passive| call(&passive))
+    Passive::probe(machine).and_then(|passive| call(&passive))
 }
 
 impl<M: Machine> Interface for NetDma<M> {

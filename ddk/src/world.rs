@@ -115,7 +115,7 @@ impl<M: Machine> World for Computer<M> {
     }
 
     fn deferred(&self, cpu: Cpu, routine: Routine) -> Option<Queue> {
-        let passive = Passive::now(&self.machine)?;
+        let passive = Passive::probe(&self.machine)?;
         let deferred = self
             .machine
             .deferred(&passive, "DPCs of C code", cpu, move |_| routine());
@@ -123,7 +123,7 @@ impl<M: Machine> World for Computer<M> {
     }
 
     fn connect(&self, cpu: Cpu, handler: Box<dyn Fn() -> bool + Send + Sync>) -> Option<Box<dyn Line>> {
-        let passive = Passive::now(&self.machine)?;
+        let passive = Passive::probe(&self.machine)?;
         let line = self.machine.line(&passive, "interrupt of C code", cpu);
         let connection = self.machine.connect(&passive, &line, move |_| handler());
         Some(Box::new(Connected::<M> {

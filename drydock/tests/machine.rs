@@ -29,7 +29,7 @@ fn a_deferred_call_runs_once_at_dispatch_on_its_cpu() {
             let signal = Arc::clone(&done);
             let deferred = machine.deferred(passive, "work", Cpu(1), move |_: &Dispatch| {
                 assert_eq!((inside.level(), inside.cpu()), (Irql::DISPATCH, Cpu(1)));
-                assert!(Passive::now(&inside).is_none());
+                assert!(Passive::probe(&inside).is_none());
                 seen.fetch_add(1, Ordering::Relaxed);
                 signal.set();
             });

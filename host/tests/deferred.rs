@@ -41,7 +41,7 @@ fn only_the_token_of_the_level_can_be_had() {
         let machine = machine.clone();
         move |_| {
             let tokens = (
-                Passive::now(&machine).is_some(),
+                Passive::probe(&machine).is_some(),
                 Dispatch::now(&machine).is_some(),
                 Device::now(&machine).is_some(),
             );
@@ -51,8 +51,8 @@ fn only_the_token_of_the_level_can_be_had() {
     deferred.queue();
     assert_eq!(sees.recv_timeout(LIMIT), Ok((false, true, false)));
     let mut token = passive(machine);
-    machine.raise(&mut token, |_| assert!(Passive::now(machine).is_none()));
-    assert!(Passive::now(machine).is_some());
+    machine.raise(&mut token, |_| assert!(Passive::probe(machine).is_none()));
+    assert!(Passive::probe(machine).is_some());
 }
 
 #[test]

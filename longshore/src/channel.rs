@@ -372,7 +372,7 @@ impl<E: Engine> DmaChannel<E> {
     /// Sleeps until there is news, unless a last look finds something.
     fn sleep<R>(&self, left: Option<u64>, find: &mut impl FnMut(&mut State<E>) -> Option<R>) -> Option<R> {
         self.bell.lie_down();
-        let found = match (self.seek(find).ok()?, Passive::now(&self.machine)) {
+        let found = match (self.seek(find).ok()?, Passive::probe(&self.machine)) {
             ((None, false, _), Some(passive)) => {
                 let _ = self.bell.sleep(&passive, left.map(Duration::from_nanos));
                 None

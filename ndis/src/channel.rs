@@ -227,7 +227,7 @@ fn at_dispatch<M: Machine, R>(machine: &M, section: impl FnOnce(&Dispatch) -> R)
     if let Some(dispatch) = Dispatch::now(machine) {
         return Some(section(&dispatch));
     }
-    let mut passive = Passive::now(machine)?;
+    let mut passive = Passive::probe(machine)?;
     Some(machine.raise(&mut passive, section))
 }
 

@@ -133,7 +133,7 @@ pub(crate) fn complete_at_any_level<M: Machine>(channel: &DmaChannel<M>, wanted:
     let machine = channel.machine();
     if let Some(dispatch) = Dispatch::now(machine) {
         let _ = complete(channel, (&dispatch).into(), wanted);
-    } else if let Some(passive) = Passive::now(machine) {
+    } else if let Some(passive) = Passive::probe(machine) {
         let _ = complete(channel, (&passive).into(), wanted);
     }
 }

@@ -44,6 +44,50 @@ pub struct CompletionContext(pub usize);
 ///     )
 /// }
 /// ```
+///
+/// Nor can it call what is for PASSIVE, such as making an adapter, with the token it has:
+///
+/// ```compile_fail
+/// use longshore_core::{Dispatch, Machine};
+/// use longshore_wdm::{Adapter, CompletionContext, CompletionRoutine, DeviceObject, DmaCompletionStatus};
+/// fn routine<M: Machine>() -> CompletionRoutine<M> {
+///     std::sync::Arc::new(
+///         |level: &Dispatch, adapter: &Adapter<M>, _: DeviceObject, _: CompletionContext, _: DmaCompletionStatus| {
+///             adapter.wait_for_callbacks(level); // for PASSIVE
+///         },
+///     )
+/// }
+/// ```
+///
+/// ```
+/// use longshore_core::{Dispatch, Machine};
+/// use longshore_wdm::{Adapter, CompletionContext, CompletionRoutine, DeviceObject, DmaCompletionStatus};
+/// fn routine<M: Machine>() -> CompletionRoutine<M> {
+///     std::sync::Arc::new(
+///         |level: &Dispatch, adapter: &Adapter<M>, _: DeviceObject, _: CompletionContext, _: DmaCompletionStatus| {
+///             adapter.read_counter(level); // for DISPATCH, too
+///         },
+///     )
+/// }
+/// ```
+///
+/// A closure that has brought a PASSIVE token along is no completion routine either:
+///
+/// ```compile_fail
+/// use longshore_core::{Dispatch, Machine, Passive};
+/// use longshore_wdm::{Adapter, CompletionContext, CompletionRoutine, DeviceObject, DmaCompletionStatus};
+/// fn routine<M: Machine>(passive: Passive) -> CompletionRoutine<M> {
+///     std::sync::Arc::new(
+///         move |_: &Dispatch, adapter: &Adapter<M>, _: DeviceObject, _: CompletionContext, _: DmaCompletionStatus| {
+///             adapter.wait_for_callbacks(&passive);
+///         },
+///     )
+/// }
+/// ```
+///
+/// One that asks the machine for the token compiles, is refused, and is told as misuse: [`Passive::now`] says so.
+///
+/// [`Passive::now`]: longshore_core::Passive::now
 #[doc(alias = "DMA_COMPLETION_ROUTINE")]
 pub type CompletionRoutine<M> =
     Arc<dyn Fn(&Dispatch, &Adapter<M>, DeviceObject, CompletionContext, DmaCompletionStatus) + Send + Sync>;

@@ -6,6 +6,7 @@ use super::trace::{Step, What};
 use super::{Breach, Config, Finding, Oracle, Pairs};
 use crate::ledger::Ledger;
 use longshore_core::event::{Event, Rule};
+use longshore_core::irql::ASKED_FOR_PASSIVE;
 use longshore_core::irql::{Device, Dispatch, Irql, Passive};
 use longshore_models::Model;
 use std::collections::VecDeque;
@@ -287,6 +288,10 @@ impl State {
             Event::Handover(range, owner, rule) => self.arena.hand_over(range, owner, rule),
             Event::Transition { table, state, event } => self.pairs.note(table, state, event),
             Event::Callback(name, _) => self.check_no_lock(name),
+            Event::Misuse(ASKED_FOR_PASSIVE, rule, _) => {
+                let what = format!("asked for PASSIVE_LEVEL at {:?}", self.level());
+                self.find(rule, what);
+            }
             _ => {}
         }
         if let Some(Breach { rule, what }) = self.ledger.hear(event) {

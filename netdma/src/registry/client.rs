@@ -232,7 +232,7 @@ impl<M: Machine> Drop for ClientChannel<M> {
 impl<M: Machine> Shared<M> {
     /// Closes a channel at the level of whoever drops it. Above DISPATCH it stays until the provider stops.
     fn close_now(&self, key: ChannelKey) {
-        if let Some(passive) = Passive::now(&self.machine) {
+        if let Some(passive) = Passive::probe(&self.machine) {
             self.close((&passive).into(), key);
             self.deliver(&passive);
         } else if let Some(dispatch) = Dispatch::now(&self.machine) {

@@ -210,7 +210,7 @@ impl<M: Machine> Drop for Registration<M> {
             return;
         }
         self.out_of_turn("NetDmaDeregisterProvider", Rule("NETDMA-015"));
-        if let Some(passive) = Passive::now(&self.shared.machine) {
+        if let Some(passive) = Passive::probe(&self.shared.machine) {
             self.leave(&passive);
         }
     }
