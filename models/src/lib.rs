@@ -4,7 +4,15 @@
 //! machine. Whoever owns a model gives it time by calling [`Model::step`] and carries the levels of its lines to an
 //! interrupt controller: the dry dock does both where a schedule says so, a real machine does it on a thread, and
 //! an emulator does it from its own loop.
+//!
+//! Each model has a cargo feature of its own name, all on by default.
+//!
+//! * [`pdma`]: SiFive's platform DMA engine.
 #![no_std]
+#![forbid(unsafe_code)]
+
+#[cfg(feature = "pdma")]
+pub mod pdma;
 
 use longshore_hardware::{AccessError, DmaMemory, Width};
 
