@@ -5,7 +5,7 @@
 use longshore_hardware::pdma::{Config, Control, Register, done_line, error_line};
 use longshore_hardware::{AccessError, BusAddress, BusRange, DmaMemory, MemoryError, Width};
 use longshore_models::pdma::{Behaviour, Pdma};
-use longshore_models::{Model, Step};
+use longshore_models::{Model, Snapshot, SnapshotError, Step};
 use proptest::prelude::*;
 use std::sync::Mutex;
 
@@ -369,4 +369,95 @@ proptest! {
             prop_assert!(told.iter().any(|transfer| belongs(*copy, *transfer)), "{copy:x?}");
         }
     }
+
+    /// A model that takes on another one's state goes on as the other one does.
+    #[test]
+    fn restored_state_goes_on_the_same(
+        before in acts(),
+        after in acts(),
+        unit in 0u64..9,
+        qemu in any::<bool>(),
+    ) {
+        let behaviour = if qemu { Behaviour::Qemu } else { Behaviour::Manual };
+        let (mut model, memory) = (Pdma::new(unit, behaviour), Memory::new());
+        for next in &before {
+            act(&mut model, &memory, next);
+        }
+        let saved = save(&model);
+        let (mut twin, other) = (Pdma::new(unit, behaviour), Memory::new());
+        other.bytes.lock().unwrap().copy_from_slice(&memory.bytes(0, SIZE));
+        prop_assert_eq!(twin.restore(&saved), Ok(()));
+        prop_assert_eq!(&twin, &model);
+        for next in &after {
+            prop_assert_eq!(act(&mut model, &memory, next), act(&mut twin, &other, next));
+            prop_assert_eq!(model.lines(), twin.lines());
+        }
+        prop_assert_eq!(save(&model), save(&twin));
+        prop_assert_eq!(memory.bytes(0, SIZE), other.bytes(0, SIZE));
+    }
+
+    /// State that was tampered with is refused, and nothing has changed then, or it is state like any other.
+    #[test]
+    fn foreign_state_is_refused_or_is_state(
+        before in acts(),
+        after in acts(),
+        at in any::<prop::sample::Index>(),
+        byte in any::<u8>(),
+        qemu in any::<bool>(),
+    ) {
+        let behaviour = if qemu { Behaviour::Qemu } else { Behaviour::Manual };
+        let (mut model, memory) = (Pdma::new(4, behaviour), Memory::new());
+        for next in &before {
+            act(&mut model, &memory, next);
+        }
+        let mut saved = save(&model);
+        let at = at.index(saved.len());
+        saved[at] = byte;
+        let untouched = model.clone();
+        match model.restore(&saved) {
+            Ok(()) => prop_assert_eq!(save(&model), saved),
+            Err(_) => prop_assert_eq!(&model, &untouched),
+        }
+        for next in &after {
+            act(&mut model, &memory, next);
+        }
+        prop_assert_eq!(model.clone().restore(&save(&model)), Ok(()));
+    }
+
+    #[test]
+    fn bytes_from_anywhere_are_no_state(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
+        prop_assert!(Pdma::new(4, Behaviour::Manual).restore(&bytes).is_err());
+    }
+}
+
+fn save(model: &Pdma) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    model.save(&mut bytes);
+    bytes
+}
+
+#[test]
+fn impossible_state_is_named() {
+    let saved = save(&Pdma::new(4, Behaviour::Manual));
+    let tampered = |at: usize, byte: u8| {
+        let mut bytes = saved.clone();
+        bytes[at] = byte;
+        Pdma::new(4, Behaviour::Manual).restore(&bytes)
+    };
+    assert_eq!(tampered(0, 0), Err(SnapshotError::Foreign));
+    assert_eq!(tampered(4, 2), Err(SnapshotError::Version(2)));
+    // A channel that runs: unclaimed, and with nothing to move.
+    assert_eq!(tampered(6, 2), Err(SnapshotError::Impossible("control")));
+    assert_eq!(tampered(6, 3), Err(SnapshotError::Impossible("control")));
+    assert_eq!(
+        tampered(7, 1),
+        Err(SnapshotError::Impossible("control")),
+        "a reserved bit"
+    );
+    let last = saved.len() - 1;
+    assert_eq!(tampered(last, 4), Err(SnapshotError::Impossible("turn")));
+    assert_eq!(
+        Pdma::new(4, Behaviour::Manual).restore(&saved[..last]),
+        Err(SnapshotError::Length)
+    );
 }

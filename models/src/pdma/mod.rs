@@ -4,6 +4,7 @@
 //! asks the most of a driver. [`Behaviour::Qemu`] is QEMU's `sifive_u` machine, with what it does differently.
 
 mod channel;
+mod state;
 
 use crate::{Model, Step};
 use channel::Channel;

@@ -1,0 +1,28 @@
+//! Memory as the controller meets it on the bus.
+
+use longshore_hardware::{BusAddress, DmaMemory};
+
+/// The memory that the controller's addresses reach.
+///
+/// Nothing here fails, since nothing on an ISA bus can say so: where there is no memory, reads give all ones and
+/// writes are lost. An emulator implements this on its RAM; every [`DmaMemory`] has it by reference.
+pub trait Bus {
+    /// Reads one or two bytes.
+    fn read(&mut self, address: u64, bytes: &mut [u8]);
+
+    /// Writes one or two bytes.
+    fn write(&mut self, address: u64, bytes: &[u8]);
+}
+
+impl<M: DmaMemory + ?Sized> Bus for &M {
+    fn read(&mut self, address: u64, bytes: &mut [u8]) {
+        if DmaMemory::read(*self, BusAddress::new(address), bytes).is_err() {
+            bytes.fill(0xff);
+        }
+    }
+
+    fn write(&mut self, address: u64, bytes: &[u8]) {
+        // Nobody listens at an address without memory, and the controller cannot tell.
+        let _ = DmaMemory::write(*self, BusAddress::new(address), bytes);
+    }
+}
