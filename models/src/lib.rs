@@ -6,17 +6,21 @@
 //! an emulator does it from its own loop.
 //!
 //! * [`i8237`]: the two 8237A of an AT, with their page registers;
-//! * [`snapshot`]: state as bytes, saved and restored;
+//! * [`pdma`]: SiFive's platform DMA engine;
+//! * [`snapshot`]: state as bytes, saved and restored.
 //!
 //! Each model has a cargo feature of its name. An emulator that wants one and nothing else takes this crate with
 //! `default-features = false, features = ["i8237"]`, owns the model by value and calls its own methods; the trait
 //! [`Model`] is for those who own devices of many kinds.
 #![no_std]
+#![forbid(unsafe_code)]
 
 extern crate alloc;
 
 #[cfg(feature = "i8237")]
 pub mod i8237;
+#[cfg(feature = "pdma")]
+pub mod pdma;
 pub mod snapshot;
 
 pub use snapshot::{Snapshot, SnapshotError};

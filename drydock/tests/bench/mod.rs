@@ -121,11 +121,18 @@ pub(crate) fn explore(
     interrupts: bool,
     scenario: impl Fn(&Bench, &mut Passive) + Send + Clone + 'static,
 ) -> Vec<Run> {
+    explore_runs(seeds, &format!("{style:?}"), |plan| {
+        one(plan, style, interrupts, scenario.clone())
+    })
+}
+
+/// The same for anything that a plan decides.
+pub(crate) fn explore_runs(seeds: u64, about: &str, go: impl Fn(Plan) -> Run) -> Vec<Run> {
     let plans = std::iter::once(Plan::straight()).chain((0..seeds).map(Plan::seed));
     plans
         .map(|plan| {
-            let run = one(plan.clone(), style, interrupts, scenario.clone());
-            explain(&run, &format!("{plan} {style:?}"));
+            let run = go(plan.clone());
+            explain(&run, &format!("{plan} {about}"));
             run
         })
         .collect()
@@ -137,14 +144,21 @@ pub(crate) fn strike_everywhere(
     interrupts: bool,
     scenario: impl Fn(&Bench, &mut Passive) + Send + Clone + 'static,
 ) {
+    strike_runs(&format!("{style:?}"), |plan| {
+        one(plan, style, interrupts, scenario.clone())
+    });
+}
+
+/// The same for anything that a plan decides.
+pub(crate) fn strike_runs(about: &str, go: impl Fn(Plan) -> Run) {
     let plans = std::iter::once(Plan::straight()).chain((0..4).map(Plan::seed));
     for plan in plans {
-        let quiet = one(plan.clone(), style, interrupts, scenario.clone());
-        explain(&quiet, &format!("{plan} {style:?}"));
+        let quiet = go(plan.clone());
+        explain(&quiet, &format!("{plan} {about}"));
         for point in 0..quiet.armed_points {
             let plan = plan.clone().strike_at(point);
-            let run = one(plan.clone(), style, interrupts, scenario.clone());
-            explain(&run, &format!("{plan} {style:?}"));
+            let run = go(plan.clone());
+            explain(&run, &format!("{plan} {about}"));
             assert!(run.struck);
         }
     }
