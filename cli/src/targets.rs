@@ -1,10 +1,10 @@
 //! What is built in and can be checked.
 
 use crate::console::Failure;
-use longshore_drydock::broken::stack::reference_rig;
 use longshore_drydock::broken::{Exhibit, gallery};
-use longshore_drydock::reference::CancelStyle;
+use longshore_drydock::reference::{CancelStyle, Counter, Interrupts, Options};
 use longshore_drydock::suites::client::check_client;
+use longshore_drydock::suites::controller::reference_rig;
 use longshore_drydock::suites::miniport::check_miniport;
 use longshore_drydock::suites::provider::Subject;
 use longshore_drydock::{Bay, Check, Machine, Target, check_controller, check_provider};
@@ -14,24 +14,70 @@ use std::sync::Arc;
 
 /// Every implementation of this project that can be checked. A new one is one line.
 pub(crate) fn built_in() -> Vec<Target> {
-    use CancelStyle::{AlwaysTrue, Honest, LatchedReportsCancelled, LatchedReportsCompletion};
-    [
+    let mut all = vec![
         check_provider(|bay| subject(bay, Version::V1_1)).named("cpu-1.x"),
         check_provider(|bay| subject(bay, Version::V2_1)).named("cpu-2.x"),
         check_client(|bay| cpu(bay, Version::V1_1)).named("netdma-client-1.x"),
         check_client(|bay| cpu(bay, Version::V2_1)).named("netdma-client-2.x"),
-        check_controller(|bay| reference_rig(bay, true, Honest)).named("wdm"),
-        check_controller(|bay| reference_rig(bay, true, LatchedReportsCompletion))
-            .named("wdm-late-completion"),
-        check_controller(|bay| reference_rig(bay, true, LatchedReportsCancelled)).named("wdm-late-cancelled"),
-        check_controller(|bay| reference_rig(bay, true, AlwaysTrue)).named("wdm-cancel-always-true"),
-        check_controller(|bay| reference_rig(bay, false, Honest)).named("wdm-without-interrupt"),
-        check_miniport(|bay| reference_rig(bay, true, Honest)).named("ndis"),
-        check_miniport(|bay| reference_rig(bay, false, Honest)).named("ndis-without-interrupt"),
-    ]
-    .map(Check::into_target)
-    .into()
+    ];
+    all.extend(references().map(|(name, options)| {
+        check_controller(move |bay| reference_rig(bay, options)).named(&format!("reference-{name}"))
+    }));
+    let silent = Options::new().interrupts(Interrupts::None);
+    all.extend([
+        check_miniport(|bay| reference_rig(bay, Options::new())).named("ndis"),
+        check_miniport(move |bay| reference_rig(bay, silent)).named("ndis-without-interrupt"),
+    ]);
+    all.into_iter().map(Check::into_target).collect()
 }
+
+/// The reference controller, with each habit that was seen in the field.
+fn references() -> [(&'static str, Options); 9] {
+    use CancelStyle::{AlwaysTrue, LatchedReportsCancelled, LatchedReportsCompletion};
+    let plain = Options::new();
+    [
+        ("plain", plain),
+        ("late-completion", plain.style(LatchedReportsCompletion)),
+        ("late-cancelled", plain.style(LatchedReportsCancelled)),
+        ("cancel-always-true", plain.style(AlwaysTrue)),
+        ("without-interrupt", plain.interrupts(Interrupts::None)),
+        (
+            "without-counter",
+            Options {
+                counter: Counter::Absent,
+                ..plain
+            },
+        ),
+        (
+            "wiped-counter",
+            Options {
+                counter: Counter::Wiped,
+                ..plain
+            },
+        ),
+        ("narrow", NARROW),
+        ("software-loop", SOFTWARE_LOOP),
+    ]
+}
+
+/// One that reaches little, in few fragments and large units.
+const NARROW: Options = Options {
+    fragments: 2,
+    minimum_unit: 4,
+    address_width: 24,
+    boundary: 0x1_0000,
+    ..Options::new()
+};
+
+/// One that interrupts on a line for each channel, reads its fragments from memory, is started anew after each period
+/// by its driver, and whose request lines are not the system's first.
+const SOFTWARE_LOOP: Options = Options {
+    interrupts: Interrupts::Channels,
+    first_line: 40,
+    one_read: true,
+    software_loop: true,
+    ..Options::new()
+};
 
 /// The CPU engine, which copies in small pieces here, so that there is something between two of them.
 fn cpu(bay: &Bay<'_>, version: Version) -> Arc<CpuEngine<Machine>> {

@@ -4,10 +4,10 @@
 use longshore_core::Passive;
 use longshore_core::completion::Outcome;
 use longshore_core::machine::{Cpu, Machine as _, Signal as _};
-use longshore_drydock::broken::stack::reference_rig;
 use longshore_drydock::machine::{Config as Dock, Machine, Pairs, Plan, run};
-use longshore_drydock::reference::CancelStyle;
+use longshore_drydock::reference::{Interrupts, Options};
 use longshore_drydock::suites::client::check_client;
+use longshore_drydock::suites::controller::reference_rig;
 use longshore_drydock::suites::miniport::check_miniport;
 use longshore_engines::cpu::{Config, CpuEngine};
 use longshore_hardware::Lease;
@@ -39,8 +39,9 @@ fn every_operation_has_one_truthful_outcome() {
 
 #[test]
 fn set_up_and_complete_keep_the_contract_at_every_point() {
-    for interrupts in [true, false] {
-        let check = check_miniport(move |bay| reference_rig(bay, interrupts, CancelStyle::Honest));
+    for interrupts in [Interrupts::Controller, Interrupts::None] {
+        let options = Options::new().interrupts(interrupts);
+        let check = check_miniport(move |bay| reference_rig(bay, options));
         check.seeds(200).at_every_point().assert();
     }
 }

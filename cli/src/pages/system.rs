@@ -8,7 +8,7 @@ use longshore_core::machine::{Cpu, Machine, Signal, Waited};
 use longshore_core::scatter::Segments;
 use longshore_core::{Irql, Passive};
 use longshore_drydock::machine::{Step, View, What};
-use longshore_drydock::reference::{CancelStyle, Port, ReferenceController, ReferenceDevice};
+use longshore_drydock::reference::{FarEnd, Interrupts, Options, Port, ReferenceController, ReferenceDevice};
 use longshore_hardware::{BusAddress, BusRange, DmaMemory, Lease};
 use longshore_ndis::NdisStatus;
 use longshore_wdm::{
@@ -21,7 +21,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 pub(super) const LENGTH: u32 = 32;
 
 /// How many bytes the controller moves at a time.
-const UNIT: usize = 8;
+const UNIT: u32 = 8;
 
 /// What the driver gives to MapTransferEx, and wants back bit for bit.
 pub(super) const CONTEXT: CompletionContext = CompletionContext(0xfeed_f00d);
@@ -62,11 +62,22 @@ pub(super) fn rig<S: Stage>(
     interrupts: bool,
 ) -> Result<Rig<S::Machine>, Trouble> {
     let machine = stage.machine();
-    let model = ReferenceDevice::new(1, UNIT, interrupts);
+    let interrupts = if interrupts {
+        Interrupts::Controller
+    } else {
+        Interrupts::None
+    };
+    let options = Options {
+        channels: 1,
+        burst: UNIT,
+        interrupts,
+        ..Options::new()
+    };
+    let model = ReferenceDevice::new(options);
     let port = model.port(0);
-    let line = interrupts.then(|| machine.line(passive, "DMA controller", Cpu(1)));
+    let line = (options.lines() > 0).then(|| machine.line(passive, "DMA controller", Cpu(1)));
     let registers = stage.attach("DMA controller", Box::new(model), line.as_slice())?;
-    let controller = ReferenceController::new(registers, 1, interrupts, CancelStyle::Honest);
+    let controller = ReferenceController::new(registers, machine.memory(), options);
     let system = SystemDma::register(passive, machine, Setup::new(Arc::new(controller)).lines(line))
         .map_err(|error| format!("the controller was not registered: {error}"))?;
     let memory = machine.memory();

@@ -7,12 +7,12 @@ pub mod provider;
 pub mod stack;
 
 use crate::explore::Target;
-use crate::reference::CancelStyle;
-use crate::suites::controller::{RealStack, Rig, check_stack};
+use crate::reference::{Interrupts, Options};
+use crate::suites::controller::{RealStack, Rig, check_stack, reference_rig};
 use crate::suites::provider::check_provider;
 use longshore_netdma::Version;
 use provider::{Flaw, Sketch};
-use stack::{EagerStack, LyingController, reference_rig};
+use stack::{EagerStack, LyingController};
 use std::sync::Arc;
 
 /// A broken implementation, and the rule that catches it.
@@ -297,12 +297,12 @@ pub fn gallery() -> Vec<Exhibit> {
     };
     let eager = check_stack(|bay| {
         (
-            reference_rig(bay, false, CancelStyle::Honest),
+            reference_rig(bay, Options::new().interrupts(Interrupts::None)),
             EagerStack::build(bay),
         )
     });
     let lying = check_stack(|bay| {
-        let rig = reference_rig(bay, true, CancelStyle::Honest);
+        let rig = reference_rig(bay, Options::new());
         (
             Rig {
                 controller: Arc::new(LyingController(rig.controller)),

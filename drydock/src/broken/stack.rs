@@ -1,11 +1,10 @@
 //! System DMA that is wrong on purpose.
 
 use crate::machine::{Machine, Timer};
-use crate::reference::{CancelStyle, ReferenceController, ReferenceDevice};
 use crate::suites::Bay;
-use crate::suites::controller::{Rig, Stack};
+use crate::suites::controller::Stack;
 use longshore_core::completion::Verdict;
-use longshore_core::machine::{Cpu, Machine as _, Timer as _};
+use longshore_core::machine::{Machine as _, Timer as _};
 use longshore_core::{AtMostDispatch, Dispatch, NtStatus};
 use longshore_wdm::{
     Adapter, CompletionContext, CompletionRoutine, Controller, ControllerAttributes, DeviceObject,
@@ -13,21 +12,6 @@ use longshore_wdm::{
 };
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
-
-/// The reference controller, as the gallery and the built-in targets use it.
-pub fn reference_rig(bay: &Bay<'_>, interrupts: bool, style: CancelStyle) -> Rig {
-    let model = ReferenceDevice::new(2, 4, interrupts);
-    let port = model.port(0);
-    let line = || bay.machine().line(bay.passive(), "reference controller", Cpu(1));
-    let lines: Vec<_> = interrupts.then(line).into_iter().collect();
-    let registers = bay.machine().attach("reference", Box::new(model), &lines);
-    let controller = Arc::new(ReferenceController::new(registers, 2, interrupts, style));
-    Rig {
-        controller,
-        lines,
-        port,
-    }
-}
 
 struct Mapped {
     adapter: Adapter<Machine>,

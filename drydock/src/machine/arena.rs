@@ -10,6 +10,12 @@ const PAGE: u64 = 4096;
 /// Guard bytes after every allocation; nobody owns them.
 const GUARD: u64 = 64;
 
+/// Where memory begins that 24 address bits do not reach.
+pub const HIGH: BusAddress = BusAddress::new(1 << 24);
+
+/// Where memory begins that 32 address bits do not reach.
+pub const FAR: BusAddress = BusAddress::new(1 << 32);
+
 /// From which side an access comes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum View {
@@ -31,6 +37,25 @@ pub(crate) struct Trespass {
 /// A range that was given back, but is not allocated as a whole.
 pub(crate) struct NotAllocated;
 
+/// A stretch of addresses with memory behind them.
+#[derive(Clone, Copy)]
+struct Bank {
+    start: u64,
+    len: u64,
+    /// Where its bytes are in the buffers.
+    place: u64,
+}
+
+impl Bank {
+    /// Where `range` is in the buffers, if it lies in this bank.
+    fn find(self, range: BusRange) -> Option<std::ops::Range<usize>> {
+        let inside = range.start().raw().checked_sub(self.start)?;
+        let fits = range.len() <= self.len.checked_sub(inside)?;
+        let place = (self.place + inside) as usize;
+        fits.then(|| place..place + range.len() as usize)
+    }
+}
+
 struct Buffers {
     bytes: Vec<u8>,
     owners: Vec<u8>,
@@ -44,6 +69,8 @@ thread_local! {
 
 pub(crate) struct Arena {
     buffers: Buffers,
+    /// The banks, lowest first. There is nothing between them.
+    banks: [Bank; 3],
     /// Allocated ranges, in the order of their addresses.
     allocated: Vec<BusRange>,
     /// Ranges that were handed to a device, newest last, for naming the rule of a trespass.
@@ -51,8 +78,18 @@ pub(crate) struct Arena {
 }
 
 impl Arena {
-    pub(crate) fn new(size: u64) -> Self {
-        let size = size as usize;
+    /// An arena with so many bytes from address zero on, and so many at each of [`HIGH`] and [`FAR`]. A bank that
+    /// would lie in the one below it is left out.
+    pub(crate) fn new(low: u64, high: u64) -> Self {
+        let mut place = 0;
+        let banks = [(BusAddress::NULL, low), (HIGH, high), (FAR, high)].map(|(start, len)| {
+            let start = start.raw();
+            let len = if start == 0 || low <= start { len } else { 0 };
+            let bank = Bank { start, len, place };
+            place += len;
+            bank
+        });
+        let size = place as usize;
         let pooled = POOL.with_borrow_mut(|pool| {
             let fit = pool.iter().position(|buffers| buffers.bytes.len() == size)?;
             Some(pool.swap_remove(fit))
@@ -64,18 +101,29 @@ impl Arena {
         });
         Self {
             buffers,
+            banks,
             allocated: Vec::new(),
             handovers: Vec::new(),
         }
     }
 
-    /// The bytes of a range, or why there are none.
+    /// The place of a range in the buffers, or why it has none.
+    #[inline]
     fn bounds(&self, at: BusAddress, len: u64) -> Result<std::ops::Range<usize>, MemoryError> {
-        let range = BusRange::new(at, len).ok_or(MemoryError::OutOfRange)?;
-        if range.end().raw() > self.buffers.bytes.len() as u64 {
-            return Err(MemoryError::OutOfRange);
+        // Nearly every access goes to the lowest bank, which begins at zero.
+        match at.raw().checked_add(len) {
+            Some(end) if end <= self.banks[0].len => Ok(at.raw() as usize..end as usize),
+            _ => self.bounds_above(at, len),
         }
-        Ok(range.start().raw() as usize..range.end().raw() as usize)
+    }
+
+    #[cold]
+    fn bounds_above(&self, at: BusAddress, len: u64) -> Result<std::ops::Range<usize>, MemoryError> {
+        let range = BusRange::new(at, len).ok_or(MemoryError::OutOfRange)?;
+        self.banks[1..]
+            .iter()
+            .find_map(|bank| bank.find(range))
+            .ok_or(MemoryError::OutOfRange)
     }
 
     pub(crate) fn bytes(&self, at: BusAddress, len: u64) -> Result<&[u8], MemoryError> {
@@ -140,7 +188,7 @@ impl Arena {
         let wrong = self.buffers.owners[range.clone()]
             .iter()
             .position(|&o| o != mine && o != both)?;
-        let at = BusAddress::new((range.start + wrong) as u64);
+        let at = BusAddress::new(at.raw() + wrong as u64);
         let owner = owner_from(self.buffers.owners[range.start + wrong]);
         let handover = self.handovers.iter().rev().find(|(range, ..)| range.contains(at));
         Some(Trespass {
@@ -163,18 +211,29 @@ impl Arena {
         Ok(())
     }
 
+    /// Reserves bytes between `above` and `below`, in the lowest bank that is not below `above`.
     pub(crate) fn allocate(
         &mut self,
         len: u64,
         align: u64,
+        above: BusAddress,
         below: BusAddress,
     ) -> Result<BusAddress, MemoryError> {
         if !align.is_power_of_two() {
             return Err(MemoryError::Misaligned);
         }
-        let limit = below.raw().min(self.buffers.bytes.len() as u64);
-        let mut start = PAGE; // address zero means "none" in the contracts
-        let mut index = 0;
+        let above = above.raw();
+        let bank = self
+            .banks
+            .iter()
+            .find(|bank| above < bank.start + bank.len)
+            .ok_or(MemoryError::Exhausted)?;
+        let limit = below.raw().min(bank.start + bank.len);
+        // Address zero means "none" in the contracts.
+        let mut start = above.max(bank.start).max(PAGE);
+        let mut index = self
+            .allocated
+            .partition_point(|range| range.end().raw().saturating_add(GUARD) <= start);
         loop {
             start = start
                 .checked_next_multiple_of(align)
@@ -244,23 +303,28 @@ impl Drop for Arena {
 mod tests {
     use super::*;
 
+    const EVERYWHERE: BusAddress = BusAddress::new(u64::MAX);
+
+    fn small() -> Arena {
+        Arena::new(64 * 1024, 2 * PAGE)
+    }
+
     #[test]
     fn a_wiped_arena_is_clean_again() {
-        let mut arena = Arena::new(64 * 1024);
-        let at = arena.allocate(100, 64, BusAddress::new(u64::MAX)).unwrap();
+        let mut arena = small();
+        let at = arena.allocate(100, 64, BusAddress::NULL, EVERYWHERE).unwrap();
         arena.write(at, &[7; 100]).unwrap();
         drop(arena);
-        let arena = Arena::new(64 * 1024);
+        let arena = small();
         assert_eq!(arena.bytes(at, 100).unwrap(), &[0; 100]);
         assert!(arena.trespass(View::Cpu, at, 1).is_some());
     }
 
     #[test]
     fn neighbours_have_guard_bytes_between_them() {
-        let mut arena = Arena::new(64 * 1024);
-        let everywhere = BusAddress::new(u64::MAX);
-        let first = arena.allocate(10, 8, everywhere).unwrap();
-        let second = arena.allocate(10, 8, everywhere).unwrap();
+        let mut arena = small();
+        let first = arena.allocate(10, 8, BusAddress::NULL, EVERYWHERE).unwrap();
+        let second = arena.allocate(10, 8, BusAddress::NULL, EVERYWHERE).unwrap();
         assert!(second.raw() >= first.raw() + 10 + GUARD);
         assert!(arena.trespass(View::Cpu, first, 11).is_some());
         assert!(arena.trespass(View::Cpu, first, 10).is_none());
@@ -268,16 +332,19 @@ mod tests {
 
     #[test]
     fn a_short_reach_is_kept() {
-        let mut arena = Arena::new(64 * 1024);
+        let mut arena = small();
         let below = BusAddress::new(2 * PAGE);
-        assert!(arena.allocate(PAGE, 1, below).is_ok());
-        assert_eq!(arena.allocate(1, 1, below), Err(MemoryError::Exhausted));
-        assert!(arena.allocate(1, 1, BusAddress::new(u64::MAX)).is_ok());
+        assert!(arena.allocate(PAGE, 1, BusAddress::NULL, below).is_ok());
+        assert_eq!(
+            arena.allocate(1, 1, BusAddress::NULL, below),
+            Err(MemoryError::Exhausted)
+        );
+        assert!(arena.allocate(1, 1, BusAddress::NULL, EVERYWHERE).is_ok());
     }
 
     #[test]
     fn an_access_that_wraps_is_out_of_range() {
-        let arena = Arena::new(64 * 1024);
+        let arena = small();
         assert_eq!(
             arena.bytes(BusAddress::new(u64::MAX), 2).err(),
             Some(MemoryError::OutOfRange)
@@ -286,5 +353,33 @@ mod tests {
             arena.load(BusAddress::new(4097)).err(),
             Some(MemoryError::Misaligned)
         );
+    }
+
+    #[test]
+    fn there_is_memory_beyond_a_short_reach_and_nothing_between() {
+        let mut arena = small();
+        for bank in [HIGH, FAR] {
+            let first = arena.allocate(8, 8, bank, EVERYWHERE).unwrap();
+            let second = arena.allocate(8, 8, bank, EVERYWHERE).unwrap();
+            assert_eq!((first, second), (bank, BusAddress::new(bank.raw() + 8 + GUARD)));
+            arena.write(second, &[7; 8]).unwrap();
+            assert_eq!(arena.load(second), Ok(0x0707_0707_0707_0707));
+            let past = arena.trespass(View::Cpu, second, 9).unwrap();
+            assert_eq!(past.at.raw(), second.raw() + 8);
+            let end = BusAddress::new(bank.raw() + 2 * PAGE);
+            assert_eq!(arena.load(end), Err(MemoryError::OutOfRange));
+            let across = BusAddress::new(end.raw() - 4);
+            assert_eq!(arena.bytes(across, 8).err(), Some(MemoryError::OutOfRange));
+        }
+        let low = arena.allocate(8, 8, BusAddress::NULL, EVERYWHERE).unwrap();
+        assert_eq!(low.raw(), PAGE);
+        assert_eq!(
+            arena.load(BusAddress::new(64 * 1024)),
+            Err(MemoryError::OutOfRange)
+        );
+        assert!(arena.allocate(8, 8, HIGH, FAR).is_ok());
+        assert_eq!(arena.allocate(8, 8, HIGH, HIGH), Err(MemoryError::Exhausted));
+        drop(arena);
+        assert_eq!(small().load(HIGH), Ok(0));
     }
 }

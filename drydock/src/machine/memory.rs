@@ -24,11 +24,21 @@ impl Bytes for Arena {
 pub struct Memory {
     machine: Machine,
     view: View,
+    /// Where what it allocates begins at the earliest.
+    above: BusAddress,
 }
 
 impl Memory {
     pub(super) fn new(machine: Machine, view: View) -> Self {
-        Self { machine, view }
+        let above = BusAddress::NULL;
+        Self { machine, view, above }
+    }
+
+    /// The same memory, but what is allocated here lies at or above `above`: at [`HIGH`](super::HIGH) it is out of
+    /// reach for 24 address bits, at [`FAR`](super::FAR) for 32.
+    #[must_use]
+    pub fn above(self, above: BusAddress) -> Self {
+        Self { above, ..self }
     }
 
     /// Runs one access: a point, the owner check, the access, the record.
@@ -120,7 +130,7 @@ impl DmaMemory for Memory {
     }
 
     fn allocate(&self, len: u64, align: u64, below: BusAddress) -> Result<BusAddress, MemoryError> {
-        self.machine.state().arena.allocate(len, align, below)
+        self.machine.state().arena.allocate(len, align, self.above, below)
     }
 
     fn free(&self, range: BusRange) {

@@ -21,7 +21,7 @@ mod runner;
 mod state;
 mod trace;
 
-pub use arena::View;
+pub use arena::{FAR, HIGH, View};
 pub use device::Device;
 pub use lock::Lock;
 pub use memory::{Bytes, Memory};
@@ -44,8 +44,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 pub struct Config {
     /// How many CPUs code can see. The last one is the engine's.
     pub cpus: u32,
-    /// Bytes of memory.
+    /// Bytes of memory, from address zero on.
     pub memory: u64,
+    /// Bytes of memory at each of [`HIGH`] and [`FAR`], for what is out of a device's reach.
+    pub high_memory: u64,
     /// A run with more points than this does not end; that is a finding.
     pub point_limit: u32,
 }
@@ -55,6 +57,7 @@ impl Default for Config {
         Self {
             cpus: 3,
             memory: 256 * 1024,
+            high_memory: 32 * 1024,
             point_limit: 200_000,
         }
     }

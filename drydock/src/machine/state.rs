@@ -200,7 +200,7 @@ impl State {
             signals: Vec::new(),
             locks: Vec::new(),
             devices: Vec::new(),
-            arena: Arena::new(config.memory),
+            arena: Arena::new(config.memory, config.high_memory),
             numbers: 0,
             connections: 0,
             trace: Vec::with_capacity(256),

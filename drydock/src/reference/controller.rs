@@ -1,64 +1,74 @@
 //! The driver of the reference controller.
 
+use super::marks::{Marks, bit};
+use super::options::{CancelStyle, Counter, Interrupts, Options};
 use super::registers as at;
+use crate::machine::Memory;
 use longshore_core::NtStatus;
-use longshore_hardware::{AccessError, Registers, Width};
-use longshore_wdm::{Controller, ControllerAttributes, InterruptType, Program, ProgramError};
-use std::sync::atomic::{AtomicU32, Ordering};
+use longshore_hardware::{AccessError, BusAddress, BusRange, DmaMemory, Registers, Width};
+use longshore_wdm::{
+    ChannelAttributes, Controller, ControllerAttributes, InterruptType, Program, ProgramError, RequestLines,
+};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
-/// What a controller answers to a cancel that meets a transfer which has just ended. All were seen in the field.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum CancelStyle {
-    /// FALSE, and the interrupt that is asserted tells later how the transfer ended.
-    Honest,
-    /// FALSE; the status is read and remembered at the cancel, and told later as it was (WDM-315, RL-24).
-    LatchedReportsCompletion,
-    /// FALSE; the next interrupt reports Cancelled, whatever was moved (WDM-315, RL-22).
-    LatchedReportsCancelled,
-    /// The asserted interrupt is taken back, and the answer is TRUE, always (WDM-317, RL-20).
-    AlwaysTrue,
-}
+/// The driver's own function (RL-11): after how many bytes of a lap a loop tells of a period, from the next transfer
+/// on; 0 is refused, and until it is called a period is a lap.
+pub const SET_PERIOD: u32 = 0x8001;
 
 /// Drives the reference device through its registers. It has no lock of its own: its calls are serialised
-/// (WDM-314). The words below are atomic only because its methods take `&self`.
-#[derive(Debug)]
-pub struct ReferenceController<R> {
+/// (WDM-314). What it remembers is atomic only because its methods take `&self`.
+pub struct ReferenceController<R, D = Memory> {
     registers: R,
-    channels: u32,
-    interrupts: bool,
-    style: CancelStyle,
+    memory: D,
+    options: Options,
+    /// What is known of each channel between two transfers.
+    lanes: Vec<Lane>,
     /// Channels that were started and whose end was not reported.
-    active: AtomicU32,
+    active: Marks,
+    /// Channels whose loop is to be sent on after each period.
+    stepping: Marks,
     /// Channels that a cancel found ended: what is remembered is told at the next interrupt.
-    completed: AtomicU32,
-    failed: AtomicU32,
-    cancelled: AtomicU32,
+    completed: Marks,
+    failed: Marks,
+    cancelled: Marks,
+    /// Channels that asked for an interrupt when the register was last read, and were not reported yet.
+    saved: Marks,
 }
 
-fn bit(channel: u32) -> u32 {
-    1u32.checked_shl(channel).unwrap_or(0)
+/// What is known of a channel between two transfers.
+#[derive(Debug, Default)]
+struct Lane {
+    /// Bytes of a period; 0 for the whole lap.
+    period: AtomicU32,
+    /// The common buffer.
+    list: AtomicU64,
 }
 
-fn take(word: &AtomicU32, channel: u32) -> bool {
-    word.fetch_and(!bit(channel), Ordering::Relaxed) & bit(channel) != 0
+impl<R, D> std::fmt::Debug for ReferenceController<R, D> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "ReferenceController({:?})", self.options)
+    }
 }
 
-fn put(word: &AtomicU32, channel: u32) {
-    word.fetch_or(bit(channel), Ordering::Relaxed);
-}
-
-impl<R: Registers + Clone> ReferenceController<R> {
-    /// A driver for a device with this many channels, which interrupts or does not.
-    pub fn new(registers: R, channels: u32, interrupts: bool, style: CancelStyle) -> Self {
+impl<R: Registers + Clone, D: DmaMemory> ReferenceController<R, D> {
+    /// A driver for a device like this, and for the memory that it shares with it.
+    pub fn new(registers: R, memory: D, options: Options) -> Self {
+        let options = Options {
+            channels: options.channels.min(32),
+            fragments: options.fragments.clamp(1, at::MOST_FRAGMENTS as u32),
+            ..options
+        };
         Self {
             registers,
-            channels: channels.min(32),
-            interrupts,
-            style,
-            active: AtomicU32::new(0),
-            completed: AtomicU32::new(0),
-            failed: AtomicU32::new(0),
-            cancelled: AtomicU32::new(0),
+            memory,
+            options,
+            lanes: (0..options.channels).map(|_| Lane::default()).collect(),
+            active: Marks::default(),
+            stepping: Marks::default(),
+            completed: Marks::default(),
+            failed: Marks::default(),
+            cancelled: Marks::default(),
+            saved: Marks::default(),
         }
     }
 
@@ -73,38 +83,107 @@ impl<R: Registers + Clone> ReferenceController<R> {
             .write(at::of(channel, register), Width::Long, u64::from(value))
     }
 
+    fn set_quad(&self, channel: u32, register: u64, value: u64) -> Result<(), AccessError> {
+        self.registers
+            .write(at::of(channel, register), Width::Quad, value)
+    }
+
     /// Writes a register where nothing can be done about a failure.
     fn try_set(&self, channel: u32, register: u64, value: u32) {
         let _ = self.set(channel, register, value);
     }
 
-    fn forget(&self, channel: u32) {
-        for word in [&self.active, &self.completed, &self.failed, &self.cancelled] {
-            take(word, channel);
+    fn reset(&self, channel: u32) {
+        self.try_set(channel, at::CONTROL, at::RESET);
+        for marks in [
+            &self.active,
+            &self.stepping,
+            &self.completed,
+            &self.failed,
+            &self.cancelled,
+            &self.saved,
+        ] {
+            marks.take(channel);
+        }
+    }
+
+    /// Why a program cannot be run.
+    fn refusal(&self, channel: u32, program: &Program<'_>) -> Option<ProgramError> {
+        let options = &self.options;
+        let reach = 1u128 << options.address_width;
+        let unit = u64::from(options.minimum_unit.max(1));
+        let reachable = |part: BusRange| {
+            let last = part.end().raw().saturating_sub(1);
+            let crosses = options.boundary != 0
+                && part.start().raw() & !(options.boundary - 1) != last & !(options.boundary - 1);
+            u128::from(part.end().raw()) <= reach
+                && part.start().raw().is_multiple_of(unit)
+                && part.len().is_multiple_of(unit)
+                && !crosses
+        };
+        if channel >= options.channels || self.active.has(channel) {
+            Some(ProgramError::NoChannel)
+        } else if program.segments.count() > options.fragments as usize {
+            Some(ProgramError::TooManyFragments)
+        } else if !program.segments.iter().all(reachable) {
+            Some(ProgramError::Unreachable)
+        } else {
+            None
         }
     }
 
     fn write_program(&self, channel: u32, program: &Program<'_>) -> Result<(), AccessError> {
-        let address = at::of(channel, at::DEVICE_ADDRESS);
-        self.registers
-            .write(address, Width::Quad, program.device_address.raw())?;
-        self.set(channel, at::REQUEST_LINE, program.request_line)?;
-        for (index, segment) in program.segments.iter().enumerate() {
-            let entry = at::fragment(index);
-            self.registers
-                .write(at::of(channel, entry), Width::Quad, segment.start().raw())?;
-            let len = u32::try_from(segment.len()).unwrap_or(u32::MAX);
-            self.set(channel, entry + 8, len)?;
-        }
+        let lane = self
+            .lanes
+            .get(channel as usize)
+            .ok_or(AccessError::NoSuchRegister)?;
+        self.set_quad(channel, at::DEVICE_ADDRESS, program.device_address.raw())?;
+        // The system counts all request lines; the hardware counts its own (WDM-310).
+        let line = program.request_line.wrapping_sub(self.options.first_line);
+        self.set(channel, at::REQUEST_LINE, line)?;
+        self.write_list(channel, lane, program)?;
         let count = u32::try_from(program.segments.count()).unwrap_or(u32::MAX);
         self.set(channel, at::FRAGMENTS, count)?;
-        put(&self.active, channel);
+        if program.looped {
+            self.set(channel, at::PERIOD, lane.period.load(Ordering::Relaxed))?;
+        }
+        let stepping = program.looped && self.options.software_loop;
+        self.active.put(channel);
+        if stepping {
+            self.stepping.put(channel);
+        }
         let flag = |on: bool, flag: u32| if on { flag } else { 0 };
         let start = at::START
             | flag(program.looped, at::LOOP)
+            | flag(stepping, at::STEP)
             | flag(program.write_to_device, at::WRITE_TO_DEVICE)
-            | flag(self.interrupts, at::INTERRUPT_ENABLE);
+            | flag(self.options.interrupts != Interrupts::None, at::INTERRUPT_ENABLE);
         self.set(channel, at::CONTROL, start)
+    }
+
+    /// Writes the fragments to where the hardware reads them: its table, or the common buffer.
+    fn write_list(&self, channel: u32, lane: &Lane, program: &Program<'_>) -> Result<(), AccessError> {
+        let list = lane.list.load(Ordering::Relaxed);
+        if self.options.common_buffer {
+            self.set_quad(channel, at::LIST, list)?;
+        }
+        for (index, segment) in program.segments.iter().enumerate() {
+            let len = u32::try_from(segment.len()).unwrap_or(u32::MAX);
+            if self.options.common_buffer {
+                let mut entry = [0; at::FRAGMENT_STRIDE as usize];
+                entry[..8].copy_from_slice(&segment.start().raw().to_le_bytes());
+                entry[8..12].copy_from_slice(&len.to_le_bytes());
+                let place = BusAddress::new(list).checked_add(index as u64 * at::FRAGMENT_STRIDE);
+                place
+                    .and_then(|place| self.memory.write(place, &entry).ok())
+                    .ok_or(AccessError::Gone)?;
+            } else {
+                let entry = at::fragment(index);
+                self.set_quad(channel, entry, segment.start().raw())?;
+                self.set(channel, entry + 8, len)?;
+            }
+        }
+        Ok(())
     }
 
     /// Reads how a channel ended, and takes it back from the device.
@@ -115,24 +194,26 @@ impl<R: Registers + Clone> ReferenceController<R> {
             return None;
         }
         self.try_set(channel, at::STATUS, latched);
-        if status & at::ACTIVE == 0 {
-            take(&self.active, channel);
+        if status & at::ERROR != 0 {
+            self.active.take(channel);
+            return Some(InterruptType::Error);
         }
-        Some(if status & at::ERROR != 0 {
-            InterruptType::Error
-        } else {
-            InterruptType::Completion
-        })
+        if self.stepping.has(channel) {
+            self.try_set(channel, at::CONTROL, at::STEP);
+        } else if status & at::ACTIVE == 0 {
+            self.active.take(channel);
+        }
+        Some(InterruptType::Completion)
     }
 
     /// What a cancel remembered.
     fn remembered(&self) -> Option<(u32, InterruptType)> {
-        (0..self.channels).find_map(|channel| {
-            let kind = if take(&self.cancelled, channel) {
+        (0..self.options.channels).find_map(|channel| {
+            let kind = if self.cancelled.take(channel) {
                 InterruptType::Cancelled
-            } else if take(&self.failed, channel) {
+            } else if self.failed.take(channel) {
                 InterruptType::Error
-            } else if take(&self.completed, channel) {
+            } else if self.completed.take(channel) {
                 InterruptType::Completion
             } else {
                 return None;
@@ -141,9 +222,20 @@ impl<R: Registers + Clone> ReferenceController<R> {
         })
     }
 
+    /// The channels that ask for an interrupt, as the register has it or had it.
+    fn pending(&self) -> u32 {
+        match self.saved.drain() {
+            0 => {
+                let pending = self.registers.read(at::INTERRUPTS, Width::Long);
+                pending.map_or(0, |pending| (pending & 0xffff_ffff) as u32)
+            }
+            saved => saved,
+        }
+    }
+
     /// A stopped channel that has latched its end: what to answer, and what to remember.
     fn cancel_too_late(&self, channel: u32, latched: u32) -> bool {
-        match self.style {
+        match self.options.style {
             CancelStyle::Honest => false,
             CancelStyle::LatchedReportsCompletion => {
                 let ended = if latched & at::ERROR != 0 {
@@ -151,95 +243,126 @@ impl<R: Registers + Clone> ReferenceController<R> {
                 } else {
                     &self.completed
                 };
-                put(ended, channel);
+                ended.put(channel);
                 false
             }
             CancelStyle::LatchedReportsCancelled => {
-                put(&self.cancelled, channel);
+                self.cancelled.put(channel);
                 false
             }
             CancelStyle::AlwaysTrue => {
                 self.try_set(channel, at::STATUS, latched);
+                self.active.take(channel);
                 true
             }
         }
     }
 }
 
-impl<R: Registers + Clone> Controller for ReferenceController<R> {
+impl<R: Registers + Clone, D: DmaMemory> Controller for ReferenceController<R, D> {
     fn attributes(&self) -> ControllerAttributes {
+        let options = &self.options;
         ControllerAttributes {
-            generates_interrupt: self.interrupts,
-            ..ControllerAttributes::new(self.channels)
+            address_width: options.address_width,
+            minimum_unit: options.minimum_unit,
+            request_lines: RequestLines {
+                first: options.first_line,
+                count: options.channels,
+            },
+            generates_interrupt: options.interrupts == Interrupts::Controller,
+            counter_available: options.counter != Counter::Absent,
+            ..ControllerAttributes::new(options.channels)
+        }
+    }
+
+    fn channel(&self, _: u32) -> ChannelAttributes {
+        let options = &self.options;
+        let list = options.fragments * at::FRAGMENT_STRIDE as u32;
+        ChannelAttributes {
+            generates_interrupt: options.interrupts == Interrupts::Channels,
+            common_buffer_length: if options.common_buffer { list } else { 0 },
+            minimum_unit: options.minimum_unit,
+            boundary: options.boundary,
         }
     }
 
     fn initialize(&self) {
-        for channel in 0..self.channels {
-            self.try_set(channel, at::CONTROL, at::RESET);
-            self.forget(channel);
+        (0..self.options.channels).for_each(|channel| self.reset(channel));
+    }
+
+    fn report_common_buffer(&self, channel: u32, buffer: BusRange) {
+        if let Some(lane) = self.lanes.get(channel as usize) {
+            lane.list.store(buffer.start().raw(), Ordering::Relaxed);
         }
     }
 
     fn validate_request_line_binding(&self, request_line: u32, channel: u32) -> bool {
-        request_line < self.channels && channel < self.channels
+        self.attributes().request_lines.contains(request_line) && channel < self.options.channels
     }
 
     fn query_max_fragments(&self, _: u32, _: u32) -> u32 {
-        at::MOST_FRAGMENTS as u32
+        self.options.fragments
     }
 
     fn program(&self, channel: u32, program: &Program<'_>) -> Result<(), ProgramError> {
-        if channel >= self.channels {
-            return Err(ProgramError::NoChannel);
-        }
-        if program.segments.count() > at::MOST_FRAGMENTS {
-            return Err(ProgramError::TooManyFragments);
-        }
-        if program
-            .segments
-            .iter()
-            .any(|segment| segment.end().raw() > 1 << 32)
-        {
-            return Err(ProgramError::Unreachable);
+        if let Some(refusal) = self.refusal(channel, program) {
+            return Err(refusal);
         }
         self.write_program(channel, program).map_err(|_| {
-            self.try_set(channel, at::CONTROL, at::RESET);
-            self.forget(channel);
+            self.reset(channel);
             ProgramError::Gone
         })
     }
 
-    fn configure(&self, _: u32, _: u32, _: usize) -> NtStatus {
-        NtStatus::NOT_IMPLEMENTED
+    fn configure(&self, channel: u32, function: u32, context: usize) -> NtStatus {
+        let Some(lane) = self.lanes.get(channel as usize) else {
+            return NtStatus::INVALID_PARAMETER;
+        };
+        let period = u32::try_from(context).unwrap_or(0);
+        if function != SET_PERIOD {
+            NtStatus::NOT_IMPLEMENTED
+        } else if self.active.has(channel) {
+            NtStatus::INVALID_DEVICE_STATE
+        } else if period == 0 || !period.is_multiple_of(self.options.minimum_unit.max(1)) {
+            NtStatus::INVALID_PARAMETER
+        } else {
+            lane.period.store(period, Ordering::Relaxed);
+            NtStatus::SUCCESS
+        }
     }
 
     fn flush(&self, channel: u32) {
-        if channel < self.channels {
-            self.try_set(channel, at::CONTROL, at::RESET);
-            self.forget(channel);
+        if channel < self.options.channels {
+            self.reset(channel);
         }
     }
 
     fn interrupt(&self) -> Option<(u32, InterruptType)> {
         if let Some((channel, kind)) = self.remembered() {
             self.acknowledge(channel);
-            take(&self.active, channel);
+            self.active.take(channel);
             return Some((channel, kind));
         }
-        let pending = self.registers.read(at::INTERRUPTS, Width::Long).unwrap_or(0);
-        (0..self.channels)
-            .filter(|channel| pending & u64::from(bit(*channel)) != 0)
-            .find_map(|channel| {
-                let active = self.active.load(Ordering::Relaxed) & bit(channel) != 0;
-                let kind = self.acknowledge(channel)?;
-                // WDM-316: what is left over from a cancel is acknowledged and skipped.
-                active.then_some((channel, kind))
-            })
+        let mut pending = self.pending();
+        while pending != 0 {
+            let channel = pending.trailing_zeros();
+            pending &= !bit(channel);
+            let active = self.active.has(channel);
+            // WDM-316: what is left over from a cancel is acknowledged and skipped.
+            if let Some(kind) = self.acknowledge(channel)
+                && active
+            {
+                if self.options.one_read {
+                    self.saved.set(pending);
+                }
+                return Some((channel, kind));
+            }
+        }
+        None
     }
 
     fn remaining(&self, channel: u32) -> u32 {
-        if channel < self.channels {
+        if channel < self.options.channels {
             self.get(channel, at::REMAINING)
         } else {
             0
@@ -247,7 +370,7 @@ impl<R: Registers + Clone> Controller for ReferenceController<R> {
     }
 
     fn poll(&self, channel: u32) -> Option<InterruptType> {
-        if channel < self.channels {
+        if channel < self.options.channels {
             self.acknowledge(channel)
         } else {
             None
@@ -255,17 +378,18 @@ impl<R: Registers + Clone> Controller for ReferenceController<R> {
     }
 
     fn cancel(&self, channel: u32) -> bool {
-        if channel >= self.channels {
+        if channel >= self.options.channels {
             return false;
         }
-        self.try_set(channel, at::CONTROL, at::STOP);
+        let wiped = self.options.counter == Counter::Wiped;
+        let stop = if wiped { at::STOP | at::REWIND } else { at::STOP };
+        self.try_set(channel, at::CONTROL, stop);
+        self.stepping.take(channel);
         // Stopped: from here on nothing can be latched any more.
         let latched = self.get(channel, at::STATUS) & (at::DONE | at::ERROR);
-        let was_active = self.active.load(Ordering::Relaxed) & bit(channel) != 0;
         if latched != 0 {
             return self.cancel_too_late(channel, latched);
         }
-        take(&self.active, channel);
-        was_active || self.style == CancelStyle::AlwaysTrue
+        self.active.take(channel) || self.options.style == CancelStyle::AlwaysTrue
     }
 }

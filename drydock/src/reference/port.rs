@@ -3,6 +3,24 @@
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+/// A device that a channel serves, as whoever checks the channel sees it.
+pub trait FarEnd: Send + Sync {
+    /// Gives the device bytes for memory.
+    fn supply(&self, bytes: &[u8]);
+
+    /// What the device was given so far.
+    fn taken(&self) -> Vec<u8>;
+
+    /// How many bytes went either way so far.
+    fn moved(&self) -> u64;
+
+    /// The device reports an error instead of the nth byte, counted over both ways from when it was made. One that
+    /// has no way to tell of an error goes on.
+    fn fail_at(&self, byte: u64) {
+        let _ = byte;
+    }
+}
+
 #[derive(Debug, Default)]
 struct Contents {
     /// What the device has to give.
@@ -14,33 +32,32 @@ struct Contents {
     error_at: Option<u64>,
 }
 
-/// A handle to a channel's far end. Its clones are the same port.
+/// A device on a request line of the reference controller. Its clones are the same port.
 #[derive(Clone, Debug, Default)]
 pub struct Port(Arc<Mutex<Contents>>);
+
+impl FarEnd for Port {
+    /// A channel that starves goes on when one of its registers is next touched.
+    fn supply(&self, bytes: &[u8]) {
+        self.contents().supply.extend(bytes);
+    }
+
+    fn taken(&self) -> Vec<u8> {
+        self.contents().taken.clone()
+    }
+
+    fn moved(&self) -> u64 {
+        self.contents().moved
+    }
+
+    fn fail_at(&self, byte: u64) {
+        self.contents().error_at = Some(byte);
+    }
+}
 
 impl Port {
     fn contents(&self) -> MutexGuard<'_, Contents> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Gives the device bytes for memory. A channel that starves goes on when one of its registers is next touched.
-    pub fn supply(&self, bytes: &[u8]) {
-        self.contents().supply.extend(bytes);
-    }
-
-    /// What the device was given so far.
-    pub fn taken(&self) -> Vec<u8> {
-        self.contents().taken.clone()
-    }
-
-    /// How many bytes went either way so far.
-    pub fn moved(&self) -> u64 {
-        self.contents().moved
-    }
-
-    /// The device reports an error instead of the nth byte, counted over both ways from when the port was made.
-    pub fn fail_at(&self, byte: u64) {
-        self.contents().error_at = Some(byte);
     }
 
     /// How many of the next `wanted` bytes go without an error; none if there is one at once.

@@ -21,6 +21,10 @@ pub const REMAINING: u64 = 0x0c;
 pub const DEVICE_ADDRESS: u64 = 0x10;
 /// On which line the device asks.
 pub const REQUEST_LINE: u64 = 0x18;
+/// After how many bytes of a lap the channel is done with a period; 0 for after the whole of it.
+pub const PERIOD: u64 = 0x1c;
+/// Where in memory the fragments stand, laid out as in [`FRAGMENT_TABLE`]; 0 for in the table. 64 bits.
+pub const LIST: u64 = 0x20;
 /// The first fragment: its address (64 bits), and 8 bytes behind it its length.
 pub const FRAGMENT_TABLE: u64 = 0x80;
 /// How far apart fragments are.
@@ -40,6 +44,10 @@ pub const INTERRUPT_ENABLE: u32 = 0x08;
 pub const STOP: u32 = 0x10;
 /// CONTROL: forget everything.
 pub const RESET: u32 = 0x20;
+/// CONTROL: with START, stand still after each period; alone, go on from there.
+pub const STEP: u32 = 0x40;
+/// CONTROL: with STOP, forget how far the transfer was.
+pub const REWIND: u32 = 0x80;
 
 /// STATUS: the channel moves bytes.
 pub const ACTIVE: u32 = 0x01;

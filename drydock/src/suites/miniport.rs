@@ -4,7 +4,7 @@ use super::controller::Rig;
 use super::{Bay, Check};
 use crate::explore::{Scenario, Target};
 use crate::machine::{Machine, Memory};
-use crate::reference::Port;
+use crate::reference::FarEnd;
 use longshore_core::machine::Machine as _;
 use longshore_core::scatter::Segments;
 use longshore_core::{Passive, Rule};
@@ -12,7 +12,7 @@ use longshore_hardware::{BusAddress, DmaMemory, Lease};
 use longshore_ndis::{
     Assigned, Completed, Direction, DmaChannel, DmaDescription, NdisStatus, register_dma_channel,
 };
-use longshore_wdm::{DmaWidth, Setup, SystemDma};
+use longshore_wdm::{Setup, SystemDma};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -55,13 +55,14 @@ struct Miniport {
     machine: Machine,
     channel: DmaChannel<Machine>,
     buffer: Lease<Memory>,
-    port: Port,
+    port: Arc<dyn FarEnd>,
     claimed: AtomicBool,
 }
 
 impl Miniport {
     fn new(machine: &Machine, passive: &Passive, build: &Build) -> Option<Arc<Self>> {
         let rig = build(&Bay::new(machine, passive));
+        let wired = rig.devices.first()?.clone();
         let system = match SystemDma::register(passive, machine, Setup::new(rig.controller).lines(rig.lines))
         {
             Ok(system) => system,
@@ -74,13 +75,13 @@ impl Miniport {
             }
         };
         let assigned = Assigned {
-            channel: 0,
-            request_line: 0,
-            device_address: BusAddress::new(0x1_0000),
+            channel: wired.channel,
+            request_line: wired.request_line,
+            device_address: wired.device_address,
         };
         let description = DmaDescription {
-            channel: Some(0),
-            width: DmaWidth::BITS_8,
+            channel: Some(wired.channel),
+            width: wired.width,
             ..DmaDescription::default()
         };
         let channel = match register_dma_channel(passive, &system, assigned, description, 4096) {
@@ -99,7 +100,7 @@ impl Miniport {
             machine: machine.clone(),
             channel,
             buffer,
-            port: rig.port,
+            port: wired.far,
             claimed,
         }))
     }

@@ -6,7 +6,9 @@ pub(crate) mod driver;
 use longshore_core::Passive;
 use longshore_core::machine::{Cpu, Machine as _};
 use longshore_drydock::machine::{Device, Machine, Memory};
-use longshore_drydock::reference::{CancelStyle, Port, ReferenceController, ReferenceDevice};
+use longshore_drydock::reference::{
+    CancelStyle, FarEnd, Interrupts, Options, ReferenceController, ReferenceDevice,
+};
 use longshore_drydock::{Config, Plan, Run, run};
 use longshore_hardware::{BusAddress, Lease};
 use longshore_wdm::{Adapter, Controller, DeviceDescription, DeviceObject, DmaWidth, Setup, SystemDma};
@@ -15,14 +17,15 @@ use std::sync::Arc;
 /// The device that transfers are for.
 pub(crate) const DEVICE: DeviceObject = DeviceObject(0x1234);
 
-const CHANNELS: u32 = 2;
+/// The line on which the device asks.
+const LINE: u32 = 1;
 
 /// What a scenario works on.
 pub(crate) struct Bench {
     pub(crate) machine: Machine,
     pub(crate) system: SystemDma<Machine>,
     /// The far end of channel 0.
-    pub(crate) port: Port,
+    pub(crate) port: Arc<dyn FarEnd>,
 }
 
 impl Bench {
@@ -41,10 +44,16 @@ impl Bench {
         wrap: impl FnOnce(ReferenceController<Device>) -> Arc<dyn Controller>,
     ) -> Self {
         let line = machine.line(passive, "dma", Cpu(1));
-        let device = ReferenceDevice::new(CHANNELS, 4, interrupts);
-        let port = device.port(0);
+        let interrupts = if interrupts {
+            Interrupts::Controller
+        } else {
+            Interrupts::None
+        };
+        let options = Options::new().style(style).interrupts(interrupts);
+        let device = ReferenceDevice::new(options);
+        let port = Arc::new(device.port(LINE));
         let registers = machine.attach("dma", Box::new(device), std::slice::from_ref(&line));
-        let controller = ReferenceController::new(registers, CHANNELS, interrupts, style);
+        let controller = ReferenceController::new(registers, machine.memory(), options);
         let system = SystemDma::register(passive, machine, Setup::new(wrap(controller)).line(line)).unwrap();
         Self {
             machine: machine.clone(),
@@ -56,7 +65,7 @@ impl Bench {
     pub(crate) fn description(looped: bool) -> DeviceDescription {
         DeviceDescription {
             channel: 0,
-            request_line: 1,
+            request_line: LINE,
             device_address: BusAddress::new(0x10),
             maximum_length: 4096,
             auto_initialize: looped,

@@ -2,16 +2,17 @@
 
 use super::{Build, Stack};
 use crate::machine::{Machine, Memory, Signal};
-use crate::reference::Port;
+use crate::reference::FarEnd;
 use crate::suites::Bay;
+use crate::suites::controller::Wired;
 use longshore_core::completion::Verdict;
 use longshore_core::machine::{Machine as _, Signal as _};
 use longshore_core::scatter::Segments;
 use longshore_core::{AtMostDispatch, Dispatch, Irql, Passive, Rule};
-use longshore_hardware::{BusAddress, BusRange, DmaMemory, Lease};
+use longshore_hardware::{BusRange, DmaMemory, Lease};
 use longshore_wdm::{
     Adapter, Allocation, AllocationFlags, CompletionContext, CompletionRoutine, DeviceDescription,
-    DeviceObject, DmaCompletionStatus, DmaWidth, FlushRequest, MapRequest, Setup, SystemDma, TransferContext,
+    DeviceObject, DmaCompletionStatus, FlushRequest, MapRequest, Setup, SystemDma, TransferContext,
 };
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -37,7 +38,8 @@ pub(super) struct Driver {
     pub(super) adapter: Adapter<Machine>,
     pub(super) context: Arc<TransferContext>,
     stack: Arc<dyn Stack>,
-    pub(super) port: Port,
+    pub(super) port: Arc<dyn FarEnd>,
+    description: DeviceDescription,
     pub(super) memory: Memory,
     pub(super) buffer: Lease<Memory>,
     pub(super) interrupts: bool,
@@ -54,6 +56,8 @@ pub(super) struct Driver {
 impl Driver {
     pub(super) fn new(machine: &Machine, passive: &mut Passive, build: &Build) -> Option<Arc<Self>> {
         let (rig, stack) = build(&Bay::new(machine, passive));
+        let wired = rig.devices.first()?.clone();
+        let description = description(&wired);
         let attributes = rig.controller.attributes();
         let (interrupts, counts) = (attributes.generates_interrupt, attributes.counter_available);
         let system = SystemDma::register(passive, machine, Setup::new(rig.controller).lines(rig.lines));
@@ -61,7 +65,7 @@ impl Driver {
             machine.find(Rule("WDM-309"), "the controller could not be registered");
             return None;
         };
-        let adapter = match system.adapter(passive, description()) {
+        let adapter = match system.adapter(passive, description) {
             Ok(adapter) => adapter,
             Err(error) => {
                 machine.find(Rule("WDM-105"), format!("there is no adapter: {error}"));
@@ -74,7 +78,8 @@ impl Driver {
             adapter,
             context: Arc::new(context),
             stack,
-            port: rig.port,
+            port: wired.far,
+            description,
             memory: machine.memory(),
             buffer: Lease::new(machine.memory(), u64::from(LENGTH), 8).ok()?,
             interrupts,
@@ -125,6 +130,7 @@ impl Driver {
             Arc::clone(&self.signal),
         );
         let interrupts = self.interrupts;
+        let description = self.description;
         Arc::new(move |_: &Dispatch, adapter, device, context, status| {
             let find = |rule, what: String| machine.find(Rule(rule), what);
             if !interrupts {
@@ -153,7 +159,7 @@ impl Driver {
                     format!("the completion routine got device {:#x}", device.0),
                 );
             }
-            if adapter.description() != description() {
+            if adapter.description() != description {
                 find("SEED-001-2", "the completion routine got another adapter".into());
             }
             if status == DmaCompletionStatus::ABORTED {
@@ -252,15 +258,15 @@ impl Driver {
     }
 }
 
-fn description() -> DeviceDescription {
+fn description(wired: &Wired) -> DeviceDescription {
     DeviceDescription {
-        channel: 0,
-        request_line: 0,
-        device_address: BusAddress::new(0x1_0000),
+        channel: wired.channel,
+        request_line: wired.request_line,
+        device_address: wired.device_address,
         maximum_length: 4096,
         auto_initialize: false,
         demand_mode: false,
-        width: DmaWidth::BITS_8,
+        width: wired.width,
     }
 }
 

@@ -4,27 +4,19 @@
 //! what its completion routine is told, what polling shows and what memory holds.
 
 mod driver;
+mod rig;
+
+pub use rig::{Abilities, Rig, Wired, reference_rig};
 
 use super::{Bay, Check};
 use crate::explore::{Faults, Scenario, Target};
 use crate::machine::{Fault, Machine};
-use crate::reference::Port;
 use driver::{Driver, LENGTH, LONG};
 use longshore_core::machine::{Machine as _, Signal as _};
 use longshore_core::{AtMostDispatch, Passive};
 use longshore_hardware::DmaMemory;
-use longshore_wdm::{Adapter, Controller, DmaCompletionStatus, MapError, MapRequest, TransferContext};
+use longshore_wdm::{Adapter, DmaCompletionStatus, MapError, MapRequest, TransferContext};
 use std::sync::Arc;
-
-/// A controller, built, with what stands at its far end.
-pub struct Rig {
-    /// The controller under test.
-    pub controller: Arc<dyn Controller>,
-    /// Its interrupt lines, if it has any.
-    pub lines: Vec<crate::machine::Line>,
-    /// The device that channel 0 serves: the suite gives it bytes and looks at what it got.
-    pub port: Port,
-}
 
 /// What maps a transfer: the stack under test. Anything but [`RealStack`] is there to be caught.
 pub trait Stack: Send + Sync {
