@@ -7,7 +7,8 @@
 //! * [`state`]: the total table of one transfer, from state and call to state and answer;
 //! * [`system`]: one registered controller: its interrupt, its deferred calls, its channels;
 //! * [`adapter`]: a device's way to one channel: allocating, freeing, reading the counter;
-//! * [`transfer`]: what is mapped and flushed, and why not.
+//! * [`transfer`]: what is mapped and flushed, and why not;
+//! * [`operations`]: the table of all operations, by version and level.
 //!
 //! One lock per controller, at the level of its interrupt, serialises every call into the controller and guards
 //! every state. No callback runs under it.
@@ -24,6 +25,7 @@ mod ending;
 mod hardware;
 mod map;
 mod mapping;
+pub mod operations;
 pub mod state;
 pub mod status;
 pub mod system;
@@ -36,6 +38,7 @@ pub use controller::{
     RequestLines,
 };
 pub use mapping::{CompletionContext, CompletionRoutine, DeviceObject};
+pub use operations::{LevelRule, NotOffered, Operation, Release};
 pub use state::{Refusal, State};
 pub use status::{AllocationFlags, DmaCompletionStatus, IoAllocationAction};
 pub use system::{RegisterError, Setup, SystemDma};
