@@ -108,6 +108,8 @@ pub(crate) struct AdapterRecord<M: Machine> {
     pub(crate) last_residue: AtomicU32,
     /// Callbacks whose transfers have ended and which have not returned.
     pub(crate) owed: AtomicU32,
+    /// Common buffers that are not freed.
+    pub(crate) common_buffers: AtomicU32,
 }
 
 impl<M: Machine> Drop for AdapterRecord<M> {
@@ -177,6 +179,7 @@ impl<M: Machine> Adapter<M> {
                 description,
                 last_residue: AtomicU32::new(0),
                 owed: AtomicU32::new(0),
+                common_buffers: AtomicU32::new(0),
             })))
         })
     }
@@ -311,6 +314,13 @@ impl<M: Machine> Adapter<M> {
         let _ = level.into();
         let machine = self.machine().clone();
         called(&machine, "PutDmaAdapter", || {
+            // Acquire: whoever freed the last one is done with it.
+            if self.0.common_buffers.load(Ordering::Acquire) != 0 {
+                return Err(PutRefused {
+                    why: Refusal::CommonBufferOut,
+                    adapter: self,
+                });
+            }
             let core = &self.0.system.hardware().core;
             let state = self.busiest_state();
             match core.consult(state, Input::Put).1 {

@@ -124,6 +124,13 @@ impl<M: Machine> Adapter<M> {
             .clone()
     }
 
+    /// The serial number of what a context has mapped, if it has.
+    pub(crate) fn mapping_number(&self, context: &TransferContext) -> Option<u32> {
+        self.system()
+            .with(|board| self.mapping_of(board, context.record()))
+            .map(|mapping| mapping.number)
+    }
+
     /// How far a transfer is. With a controller that does not interrupt this is how its end is found.
     pub fn poll<'l>(&self, level: impl Into<AtMostDispatch<'l>>, context: &TransferContext) -> Progress {
         let _ = level.into();

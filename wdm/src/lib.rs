@@ -7,7 +7,8 @@
 //! * [`state`]: the total table of one transfer, from state and call to state and answer;
 //! * [`system`]: one registered controller: its interrupt, its deferred calls, its channels;
 //! * [`adapter`]: a device's way to one channel: allocating, freeing, reading the counter;
-//! * [`transfer`]: what is mapped and flushed, and why not.
+//! * [`transfer`]: what is mapped and flushed, and why not;
+//! * [`operations`]: the table of all operations, by version and level.
 //!
 //! One lock per controller, at the level of its interrupt, serialises every call into the controller and guards
 //! every state. No callback runs under it.
@@ -19,11 +20,16 @@ extern crate alloc;
 pub mod adapter;
 mod allocation;
 mod board;
+pub mod common;
 pub mod controller;
 mod ending;
 mod hardware;
+pub mod info;
+mod limits;
 mod map;
 mod mapping;
+pub mod operations;
+pub mod poll;
 pub mod state;
 pub mod status;
 pub mod system;
@@ -31,11 +37,15 @@ pub mod transfer;
 
 pub use adapter::{Adapter, AdapterError, DeviceDescription, DmaWidth, PutRefused};
 pub use allocation::{AdapterControl, AllocateError, Allocation, AllocationRefused};
+pub use common::{CachingType, CommonBuffer, CommonBufferError, CommonBufferRequest, FreeRefused};
 pub use controller::{
     ChannelAttributes, Controller, ControllerAttributes, InterruptType, PortWidths, Program, ProgramError,
     RequestLines,
 };
+pub use info::{AdapterInfo, InfoError, InfoVersion, TransferInfo, TransferQuestion};
 pub use mapping::{CompletionContext, CompletionRoutine, DeviceObject};
+pub use operations::{LevelRule, NotOffered, Operation, Release};
+pub use poll::{EndRoutine, TransferWatch};
 pub use state::{Refusal, State};
 pub use status::{AllocationFlags, DmaCompletionStatus, IoAllocationAction};
 pub use system::{RegisterError, Setup, SystemDma};

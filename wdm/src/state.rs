@@ -157,6 +157,8 @@ pub enum Refusal {
     TooLate,
     /// Something of the adapter is still under way.
     Outstanding,
+    /// A common buffer of the adapter is not freed.
+    CommonBufferOut,
 }
 
 impl Refusal {
@@ -179,7 +181,7 @@ impl Refusal {
             Self::NotAllocated => Some(Rule("WDM-162")),
             Self::NotFlushed => Some(Rule("WDM-158")),
             Self::StillMapped => Some(Rule("WDM-190")),
-            Self::Outstanding => Some(Rule("WDM-106")),
+            Self::Outstanding | Self::CommonBufferOut => Some(Rule("WDM-106")),
             Self::Busy | Self::Cancelled | Self::AlreadyCancelled | Self::TooLate => None,
         }
     }
@@ -198,6 +200,7 @@ impl fmt::Display for Refusal {
             Self::AlreadyCancelled => "the transfer was cancelled before",
             Self::TooLate => "the allocation is past cancelling",
             Self::Outstanding => "something of the adapter is still under way",
+            Self::CommonBufferOut => "a common buffer of the adapter is not freed",
         })
     }
 }

@@ -1,0 +1,358 @@
+//! The table of operations: what an adapter of each version offers, and at which level.
+//!
+//! Every operation is reached through an adapter (WDM-038), so here they are methods of it. This table says what a
+//! method alone cannot: which entries an adapter has, by the version its driver asked for.
+
+use crate::mapping::Refused;
+use core::fmt;
+use longshore_core::event::Rule;
+use longshore_core::{Irql, NtStatus};
+
+/// Since when a table has an entry. A table is as long as its release says, and later ones only append.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Release {
+    /// Device descriptions of version 0 and 1.
+    Version1,
+    /// Device descriptions of version 2.
+    Version2,
+    /// Device descriptions of version 3, on Windows 8.
+    Version3,
+    /// The first Windows 10.
+    Windows10,
+    /// Windows 10, version 1803.
+    Windows10April2018,
+    /// A later Windows 10.
+    LaterWindows10,
+    /// Windows Server 2022.
+    Server2022,
+}
+
+impl Release {
+    /// Every release, from the first on.
+    pub const ALL: [Self; 7] = [
+        Self::Version1,
+        Self::Version2,
+        Self::Version3,
+        Self::Windows10,
+        Self::Windows10April2018,
+        Self::LaterWindows10,
+        Self::Server2022,
+    ];
+
+    /// How many entries its table has.
+    pub fn entries(self) -> usize {
+        Operation::ALL
+            .iter()
+            .filter(|operation| operation.since() <= self)
+            .count()
+    }
+
+    /// How many bytes its table has where a pointer has so many: a size, which takes a pointer's place, and an entry
+    /// for each operation.
+    pub fn table_size(self, pointer: usize) -> usize {
+        pointer * (1 + self.entries())
+    }
+}
+
+/// At which level an operation may be called.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LevelRule {
+    /// At PASSIVE_LEVEL only.
+    Passive,
+    /// At or below DISPATCH_LEVEL.
+    AtMostDispatch,
+    /// At exactly DISPATCH_LEVEL.
+    Dispatch,
+    /// At any level.
+    Any,
+}
+
+impl LevelRule {
+    /// Whether a caller at this level may call. In Rust the tokens say so; this is for the edge to a language without
+    /// them.
+    pub fn admits(self, level: Irql) -> bool {
+        match self {
+            Self::Passive => level == Irql::PASSIVE,
+            Self::AtMostDispatch => level <= Irql::DISPATCH,
+            Self::Dispatch => level == Irql::DISPATCH,
+            Self::Any => true,
+        }
+    }
+}
+
+macro_rules! operations {
+    ($($since:ident { $($(#[$doc:meta])* $name:ident: $level:ident,)* })*) => {
+        /// An operation of an adapter, in the order of the table.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        #[repr(u8)]
+        #[doc(alias = "DMA_OPERATIONS")]
+        pub enum Operation {
+            $($($(#[$doc])* $name,)*)*
+        }
+
+        impl Operation {
+            /// Every entry of the table.
+            pub const ALL: &[Self] = &[$($(Self::$name,)*)*];
+
+            /// Its name in the contract.
+            pub const fn name(self) -> &'static str {
+                match self {
+                    $($(Self::$name => stringify!($name),)*)*
+                }
+            }
+
+            /// Since when tables have it.
+            pub const fn since(self) -> Release {
+                match self {
+                    $($(Self::$name => Release::$since,)*)*
+                }
+            }
+
+            /// At which level it may be called.
+            pub const fn level(self) -> LevelRule {
+                match self {
+                    $($(Self::$name => LevelRule::$level,)*)*
+                }
+            }
+        }
+    };
+}
+
+operations! {
+    Version1 {
+        /// Gives the adapter back.
+        PutDmaAdapter: AtMostDispatch,
+        /// Makes memory that CPU and device share.
+        AllocateCommonBuffer: Passive,
+        /// Frees it.
+        FreeCommonBuffer: Passive,
+        /// Asks for the channel, without a context.
+        AllocateAdapterChannel: Dispatch,
+        /// Ends a mapping of MapTransfer.
+        FlushAdapterBuffers: AtMostDispatch,
+        /// Frees the channel.
+        FreeAdapterChannel: Dispatch,
+        /// Frees map registers that outlived their channel.
+        FreeMapRegisters: Dispatch,
+        /// Maps one run of a buffer.
+        MapTransfer: AtMostDispatch,
+        /// What buffers must be multiples of.
+        GetDmaAlignment: Passive,
+        /// How many bytes are left.
+        ReadDmaCounter: AtMostDispatch,
+        /// Maps a whole buffer as a list.
+        GetScatterGatherList: Dispatch,
+        /// Ends the mapping of a list.
+        PutScatterGatherList: Dispatch,
+    }
+    Version2 {
+        /// How long a list will be.
+        CalculateScatterGatherList: Any,
+        /// Maps a whole buffer as a list in the caller's memory.
+        BuildScatterGatherList: Dispatch,
+        /// A list as a buffer again.
+        BuildMdlFromScatterGatherList: AtMostDispatch,
+    }
+    Version3 {
+        /// What the channel can do.
+        GetDmaAdapterInfo: AtMostDispatch,
+        /// What a transfer will take.
+        GetDmaTransferInfo: AtMostDispatch,
+        /// Makes a context ready.
+        InitializeDmaTransferContext: AtMostDispatch,
+        /// Makes memory that CPU and device share, below an address.
+        AllocateCommonBufferEx: Passive,
+        /// Asks for the channel.
+        AllocateAdapterChannelEx: Dispatch,
+        /// Calls a function of the controller's own.
+        ConfigureAdapterChannel: AtMostDispatch,
+        /// Takes a waiting request back.
+        CancelAdapterChannel: AtMostDispatch,
+        /// Maps a piece of a buffer.
+        MapTransferEx: AtMostDispatch,
+        /// Maps a piece of a buffer as a list.
+        GetScatterGatherListEx: AtMostDispatch,
+        /// The same, in the caller's memory.
+        BuildScatterGatherListEx: Dispatch,
+        /// Ends a mapping.
+        FlushAdapterBuffersEx: AtMostDispatch,
+        /// Frees what an action says.
+        FreeAdapterObject: AtMostDispatch,
+        /// Stops a transfer.
+        CancelMappedTransfer: AtMostDispatch,
+    }
+    Windows10 {
+        /// Not here.
+        AllocateDomainCommonBuffer: Passive,
+        /// Not here.
+        FlushDmaBuffer: AtMostDispatch,
+        /// Not here.
+        JoinDmaDomain: Passive,
+        /// Not here.
+        LeaveDmaDomain: Passive,
+        /// Not here.
+        GetDmaDomain: Passive,
+    }
+    Windows10April2018 {
+        /// Not here.
+        AllocateCommonBufferWithBounds: Passive,
+    }
+    LaterWindows10 {
+        /// Not here.
+        AllocateCommonBufferVector: Passive,
+        /// Not here.
+        GetCommonBufferFromVectorByIndex: Passive,
+        /// Not here.
+        FreeCommonBufferFromVector: Passive,
+        /// Not here.
+        FreeCommonBufferVector: Passive,
+    }
+    Server2022 {
+        /// Not here.
+        CreateCommonBufferFromMdl: Passive,
+    }
+}
+
+impl Operation {
+    /// Which entry of the table it is, counted from 1: the table's size stands before the first.
+    pub const fn number(self) -> u32 {
+        self as u32 + 1
+    }
+
+    /// Why there is no such operation here, if there is none.
+    pub const fn missing(self) -> Option<&'static str> {
+        Some(match self {
+            Self::AllocateDomainCommonBuffer
+            | Self::JoinDmaDomain
+            | Self::LeaveDmaDomain
+            | Self::GetDmaDomain => {
+                "there are no translation domains here: a bus address is an address of memory"
+            }
+            Self::FlushDmaBuffer => "map and flush do all the cache work there is",
+            Self::AllocateCommonBufferWithBounds => {
+                "memory has no lowest address, caching type or large pages to choose; AllocateCommonBufferEx has a highest one"
+            }
+            Self::AllocateCommonBufferVector
+            | Self::GetCommonBufferFromVectorByIndex
+            | Self::FreeCommonBufferFromVector
+            | Self::FreeCommonBufferVector => "common buffers are made one by one",
+            Self::CreateCommonBufferFromMdl => {
+                "memory that is not from AllocateCommonBuffer is mapped, not shared"
+            }
+            _ => return None,
+        })
+    }
+
+    /// Whether a driver may use it whose adapter's table is of this release.
+    pub fn in_table_of(self, release: Release) -> Result<(), NotOffered> {
+        if self.missing().is_some() {
+            Err(NotOffered::Missing(self))
+        } else if self.since() > release {
+            Err(NotOffered::LaterVersion(self))
+        } else {
+            Ok(())
+        }
+    }
+}
+
+/// Why an adapter does not offer an operation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NotOffered {
+    /// No adapter here does.
+    Missing(Operation),
+    /// The driver asked for an adapter of an earlier version.
+    LaterVersion(Operation),
+}
+
+impl NotOffered {
+    /// The status the contract has for it.
+    pub const fn status(self) -> NtStatus {
+        NtStatus::NOT_SUPPORTED
+    }
+}
+
+impl Refused for NotOffered {
+    fn status(&self) -> NtStatus {
+        (*self).status()
+    }
+
+    fn broken_rule(&self) -> Option<Rule> {
+        match self {
+            Self::Missing(_) => None,
+            Self::LaterVersion(_) => Some(Rule("WDM-249")),
+        }
+    }
+}
+
+impl fmt::Display for NotOffered {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (Self::Missing(operation) | Self::LaterVersion(operation)) = self;
+        let why = operation
+            .missing()
+            .unwrap_or("the driver asked for an adapter of an earlier version");
+        write!(f, "there is no {}: {why}", operation.name())
+    }
+}
+
+impl core::error::Error for NotOffered {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_table_has_every_entry_in_its_place() {
+        assert_eq!(Operation::ALL.len(), 39);
+        for (place, operation) in (1..).zip(Operation::ALL) {
+            assert_eq!(operation.number(), place, "{operation:?}");
+        }
+        let numbered = [
+            (Operation::PutDmaAdapter, 1),
+            (Operation::MapTransfer, 8),
+            (Operation::PutScatterGatherList, 12),
+            (Operation::BuildMdlFromScatterGatherList, 15),
+            (Operation::MapTransferEx, 23),
+            (Operation::CancelMappedTransfer, 28),
+            (Operation::GetDmaDomain, 33),
+            (Operation::CreateCommonBufferFromMdl, 39),
+        ];
+        for (operation, number) in numbered {
+            assert_eq!(operation.number(), number, "{}", operation.name());
+        }
+    }
+
+    /// Proves: WDM-036.
+    #[test]
+    fn each_release_appends_its_entries() {
+        let entries = [12, 15, 28, 33, 34, 38, 39];
+        let wide = [104, 128, 232, 272, 280, 312, 320];
+        for (release, (entries, size)) in Release::ALL.into_iter().zip(entries.into_iter().zip(wide)) {
+            assert_eq!(release.entries(), entries, "{release:?}");
+            assert_eq!(release.table_size(8), size, "{release:?}");
+            assert_eq!(release.table_size(4), size / 2, "{release:?}");
+        }
+        // Appended: no entry is older than the one before it.
+        assert!(Operation::ALL.is_sorted_by_key(|operation| operation.since()));
+    }
+
+    /// Proves: WDM-090.
+    #[test]
+    fn each_operation_has_its_level() {
+        let with = |rule| {
+            let numbers = Operation::ALL
+                .iter()
+                .filter(move |operation| operation.level() == rule);
+            numbers.map(|operation| operation.number())
+        };
+        assert!(with(LevelRule::Passive).eq([2, 3, 9, 19, 29, 31, 32, 33, 34, 35, 36, 37, 38, 39]));
+        assert!(with(LevelRule::Dispatch).eq([4, 6, 7, 11, 12, 14, 20, 25]));
+        assert!(with(LevelRule::Any).eq([13]));
+        let admitted = |rule: LevelRule| {
+            [Irql::PASSIVE, Irql(1), Irql::DISPATCH, Irql::DEVICE].map(|level| rule.admits(level))
+        };
+        assert_eq!(admitted(LevelRule::Passive), [true, false, false, false]);
+        assert_eq!(admitted(LevelRule::AtMostDispatch), [true, true, true, false]);
+        assert_eq!(admitted(LevelRule::Dispatch), [false, false, true, false]);
+        assert_eq!(admitted(LevelRule::Any), [true; 4]);
+    }
+}
