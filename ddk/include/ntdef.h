@@ -10,6 +10,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "sal.h"
+
 #ifdef __cplusplus
 #define LONGSHORE_BEGIN extern "C" {
 #define LONGSHORE_END }
@@ -20,13 +22,6 @@
 #define C_ASSERT(e) _Static_assert(e, #e)
 #endif
 
-/* How a parameter is used. Notes for the reader. */
-#define _In_
-#define _In_opt_
-#define _Out_
-#define _Inout_
-#define _Use_decl_annotations_
-
 /* The calling convention is the platform's own. */
 #define NTAPI
 
@@ -36,11 +31,11 @@
 
 typedef void *PVOID;
 typedef void *HANDLE;
-typedef char CHAR;
+typedef char CHAR, *PCHAR;
 typedef signed char CCHAR;
 typedef unsigned char UCHAR, *PUCHAR;
-typedef unsigned char BOOLEAN;
-typedef int16_t SHORT;
+typedef unsigned char BOOLEAN, *PBOOLEAN;
+typedef int16_t SHORT, CSHORT;
 typedef uint16_t USHORT;
 typedef int32_t LONG;
 typedef uint32_t ULONG, *PULONG;
@@ -48,7 +43,7 @@ typedef unsigned int UINT;
 typedef uint8_t UINT8;
 typedef uint16_t UINT16;
 typedef uint32_t UINT32;
-typedef uintptr_t ULONG_PTR;
+typedef uintptr_t ULONG_PTR, UINT_PTR;
 typedef ULONG_PTR SIZE_T;
 typedef int64_t __attribute__((aligned(8))) LONGLONG;
 typedef uint64_t __attribute__((aligned(8))) ULONGLONG;

@@ -1,6 +1,7 @@
 /*
  * What a DMA driver needs of the kernel, with Windows' names: addresses, levels, spin locks, deferred procedure
- * calls, interlocked operations and pool memory.
+ * calls, interlocked operations and pool memory. Memory descriptor lists are in mdl.h, DMA is in dma.h and dmaops.h;
+ * all come with this header.
  *
  * Two things differ from Windows, both because nothing that a driver hands in is trusted here:
  *  - a KDPC and a KSPIN_LOCK are known by where they stand, so they must be initialised in place and not be copied;
@@ -19,6 +20,8 @@ LONGSHORE_BEGIN
 #define NTDDI_VISTA 0x06000000
 #define NTDDI_VISTASP1 0x06000100
 #define NTDDI_WIN7 0x06010000
+#define NTDDI_WIN8 0x06020000
+#define NTDDI_WIN10 0x0A000000
 #ifndef NTDDI_VERSION
 #define NTDDI_VERSION NTDDI_WIN7
 #endif
@@ -35,8 +38,9 @@ typedef struct _GROUP_AFFINITY {
     USHORT Reserved[3];
 } GROUP_AFFINITY, *PGROUP_AFFINITY;
 
-/* A device, known by its address only. */
+/* A device, and a request, known by their address only. */
 typedef struct _DEVICE_OBJECT DEVICE_OBJECT, *PDEVICE_OBJECT;
+typedef struct _IRP IRP, *PIRP;
 
 ULONG NTAPI KeGetCurrentProcessorNumber(VOID);
 
@@ -171,5 +175,9 @@ PVOID NTAPI ExAllocatePoolWithTag(_In_ POOL_TYPE PoolType, _In_ SIZE_T NumberOfB
 VOID NTAPI ExFreePoolWithTag(_In_ PVOID P, _In_ ULONG Tag);
 
 LONGSHORE_END
+
+#include "mdl.h"
+#include "dma.h"
+#include "dmaops.h"
 
 #endif

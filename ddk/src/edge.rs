@@ -5,6 +5,7 @@ use crate::deferred::Deferreds;
 use crate::handles::{Handle, Handles};
 use crate::interface::Interface;
 use crate::interrupts::Interrupts;
+use crate::mdl::Mdls;
 use crate::pool::Pool;
 use crate::registry::Record;
 use crate::spin::SpinLocks;
@@ -35,6 +36,7 @@ pub struct Edge {
     pub(crate) deferreds: Deferreds,
     pub(crate) spin_locks: SpinLocks,
     pub(crate) pool: Pool,
+    pub(crate) mdls: Mdls,
     complaint: OnceLock<Complaint>,
 }
 
@@ -61,6 +63,7 @@ impl Edge {
                 deferreds,
                 spin_locks: SpinLocks::default(),
                 pool: Pool::default(),
+                mdls: Mdls::default(),
                 complaint: OnceLock::new(),
             }
         })

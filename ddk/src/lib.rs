@@ -29,6 +29,7 @@ mod exports;
 mod handles;
 mod interface;
 mod interrupts;
+mod mdl;
 mod memory;
 pub mod module;
 mod pool;

@@ -1,10 +1,13 @@
 //! What C code points at.
 #![allow(unsafe_code)] // C code hands in pointers to its own memory; here they are read and written, once, and nowhere else.
 
+use crate::abi::dma::Mdl;
 use crate::abi::netdma::ProviderCharacteristics;
 use crate::abi::types::UnicodeString;
+use crate::pool::Block;
 use longshore_hardware::{BusAddress, DmaMemory, MemoryError};
 use std::mem::MaybeUninit;
+use std::ops::Range;
 use std::ptr;
 
 /// How many bytes are carried between C's memory and the machine's at once. A descriptor is always one piece.
@@ -117,6 +120,58 @@ pub(crate) unsafe fn carry_in(
         memory.write(to.checked_add(at as u64).ok_or(MemoryError::OutOfRange)?, part)?;
     }
     Ok(())
+}
+
+/// Whether these bytes are a part of the block.
+fn has(block: &Block, bytes: &Range<usize>) -> bool {
+    let whole = block.range();
+    whole.start <= bytes.start && bytes.start <= bytes.end && bytes.end <= whole.end
+}
+
+/// Carries these bytes, which are a part of `block`, to the machine's memory. What is none is out of range.
+pub(crate) fn block_in(
+    memory: &dyn DmaMemory,
+    to: BusAddress,
+    block: &Block,
+    bytes: Range<usize>,
+) -> Result<(), MemoryError> {
+    if !has(block, &bytes) {
+        return Err(MemoryError::OutOfRange);
+    }
+    // SAFETY: the bytes are a part of the block, which is there as long as `block` is. It is exposed.
+    unsafe { carry_in(memory, to, ptr::with_exposed_provenance(bytes.start), bytes.len()) }
+}
+
+/// Carries bytes of the machine's memory to these, which are a part of `block`. What is none is out of range.
+pub(crate) fn block_out(
+    memory: &dyn DmaMemory,
+    from: BusAddress,
+    block: &Block,
+    bytes: Range<usize>,
+) -> Result<(), MemoryError> {
+    if !has(block, &bytes) {
+        return Err(MemoryError::OutOfRange);
+    }
+    let to = ptr::with_exposed_provenance_mut(bytes.start);
+    // SAFETY: as in `block_in`; what is in a block is behind atomics, so it may be written.
+    unsafe { carry_out(memory, from, to, bytes.len()) }
+}
+
+/// Reads an MDL that begins a block. `None` if the block is too short for one.
+pub(crate) fn mdl(block: &Block) -> Option<Mdl> {
+    let bytes = block.range();
+    if bytes.len() < size_of::<Mdl>() {
+        return None;
+    }
+    // SAFETY: there are enough bytes, as in `block_in`, and every pattern of bits is an MDL.
+    unsafe { read(ptr::with_exposed_provenance(bytes.start)) }
+}
+
+/// Writes an MDL at the begin of a block. False if the block is too short for one.
+pub(crate) fn set_mdl(block: &Block, mdl: Mdl) -> bool {
+    let bytes = block.range();
+    // SAFETY: there are enough bytes, as in `block_out`.
+    bytes.len() >= size_of::<Mdl>() && unsafe { write(ptr::with_exposed_provenance_mut(bytes.start), mdl) }
 }
 
 #[cfg(test)]

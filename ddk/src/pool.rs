@@ -1,21 +1,23 @@
 //! Pool memory of C code.
 
 use crate::handles::hold;
-use std::cell::UnsafeCell;
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::mem::size_of;
 use std::ops::Range;
-use std::sync::Mutex;
+use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, Mutex};
 
 /// How much a machine has, in bytes.
 const LIMIT: usize = 64 << 20;
 
 /// What pool memory is made of, and so what it is aligned to. C code writes through the pointer it was given.
-type Grain = UnsafeCell<u128>;
+#[derive(Default)]
+#[repr(align(16))]
+struct Grain([AtomicU64; 2]);
 
 #[derive(Default)]
 struct Table {
-    blocks: HashMap<usize, (u32, Vec<Grain>)>,
+    blocks: BTreeMap<usize, (u32, Block)>,
     used: usize,
 }
 
@@ -32,12 +34,18 @@ impl Pool {
             .used
             .checked_add(grains.checked_mul(size_of::<Grain>())?)
             .filter(|&used| used <= LIMIT)?;
-        let block: Vec<Grain> = (0..grains).map(|_| Grain::new(0)).collect();
-        let address = block.as_ptr().addr();
+        let block: Arc<[Grain]> = (0..grains).map(|_| Grain::default()).collect();
         // Exposed: C code makes pointers of the number.
-        let _ = block.as_ptr().expose_provenance();
-        table.blocks.insert(address, (tag, block));
+        let address = block.as_ptr().expose_provenance();
+        table.blocks.insert(address, (tag, Block(block)));
         Some(address)
+    }
+
+    /// The block in which all of these bytes are.
+    pub(crate) fn find(&self, bytes: &Range<usize>) -> Option<Block> {
+        let table = hold(&self.0);
+        let (_, (_, block)) = table.blocks.range(..=bytes.start).next_back()?;
+        (bytes.start <= bytes.end && bytes.end <= block.range().end).then(|| block.clone())
     }
 
     /// `ExFreePoolWithTag`, without giving the memory up yet: it goes when what is returned is dropped. `None` if no
@@ -47,9 +55,9 @@ impl Pool {
         if table.blocks.get(&address)?.0 != tag {
             return None;
         }
-        let (_, grains) = table.blocks.remove(&address)?;
-        table.used -= grains.len() * size_of::<Grain>();
-        Some(Block(grains))
+        let (_, block) = table.blocks.remove(&address)?;
+        table.used -= block.range().len();
+        Some(block)
     }
 
     /// How many blocks are not freed.
@@ -58,8 +66,9 @@ impl Pool {
     }
 }
 
-/// Memory that was freed and is still there.
-pub(crate) struct Block(Vec<Grain>);
+/// Memory that is there as long as this is, also where it was freed.
+#[derive(Clone)]
+pub(crate) struct Block(Arc<[Grain]>);
 
 impl Block {
     pub(crate) fn range(&self) -> Range<usize> {
@@ -82,6 +91,28 @@ mod tests {
         assert_eq!(pool.free(block, 7).unwrap().range().len(), 32);
         assert!(pool.free(block, 7).is_none());
         assert_eq!(pool.blocks(), 0);
+    }
+
+    #[test]
+    fn bytes_are_found_in_their_block_and_nowhere_else() {
+        let pool = Pool::default();
+        let block = pool.allocate(32, 7).unwrap();
+        assert_eq!(
+            pool.find(&(block + 1..block + 32)).unwrap().range(),
+            block..block + 32
+        );
+        assert!(pool.find(&(block..block + 33)).is_none());
+        assert!(pool.find(&(block - 1..block + 1)).is_none());
+        assert!(
+            pool.find(&Range {
+                start: block + 2,
+                end: block + 1
+            })
+            .is_none()
+        );
+        let kept = pool.find(&(block..block + 1));
+        drop(pool.free(block, 7));
+        assert!(kept.is_some() && pool.find(&(block..block + 1)).is_none());
     }
 
     #[test]

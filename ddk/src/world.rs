@@ -4,8 +4,9 @@
 
 use longshore_core::machine::{Cpu, Deferred, Instant, Machine};
 use longshore_core::{Device, Dispatch, Event, Irql, Passive};
-use longshore_hardware::{BusAddress, DmaMemory, Interrupt};
+use longshore_hardware::{BusAddress, BusRange, DmaMemory, Interrupt, Lease};
 use longshore_netdma::ChannelInterface;
+use std::sync::Arc;
 
 /// A routine that the machine calls.
 pub(crate) type Routine = Box<dyn Fn() + Send + Sync>;
@@ -17,6 +18,17 @@ pub(crate) type Queue = Box<dyn Fn() -> bool + Send + Sync>;
 pub(crate) trait Line: Send + Sync {
     fn raise(&self);
     fn lower(&self);
+}
+
+/// Bytes of the machine's memory that are given back when this is dropped.
+pub(crate) trait Leased: Send + Sync {
+    fn range(&self) -> BusRange;
+}
+
+impl<T: DmaMemory> Leased for Lease<T> {
+    fn range(&self) -> BusRange {
+        Self::range(self)
+    }
 }
 
 /// What the edge needs of a machine.
@@ -32,6 +44,12 @@ pub(crate) trait World: Send + Sync {
 
     /// Memory as a device reaches it.
     fn memory(&self) -> &dyn DmaMemory;
+
+    /// The same memory as the CPU reaches it, whose own it must be just then.
+    fn own_memory(&self) -> &dyn DmaMemory;
+
+    /// Leases bytes of it. `None` if there are none left.
+    fn lease(&self, len: u64, align: u64) -> Option<Arc<dyn Leased>>;
 
     /// Makes a deferred call for `cpu`. `None` above PASSIVE.
     fn deferred(&self, cpu: Cpu, routine: Routine) -> Option<Queue>;
@@ -50,6 +68,7 @@ pub(crate) trait World: Send + Sync {
 pub(crate) struct Computer<M: Machine> {
     machine: M,
     memory: M::Memory,
+    own_memory: M::Memory,
 }
 
 impl<M: Machine> Computer<M> {
@@ -57,6 +76,7 @@ impl<M: Machine> Computer<M> {
         Self {
             machine: machine.clone(),
             memory: machine.device_memory(),
+            own_memory: machine.memory(),
         }
     }
 }
@@ -112,6 +132,15 @@ impl<M: Machine> World for Computer<M> {
 
     fn memory(&self) -> &dyn DmaMemory {
         &self.memory
+    }
+
+    fn own_memory(&self) -> &dyn DmaMemory {
+        &self.own_memory
+    }
+
+    fn lease(&self, len: u64, align: u64) -> Option<Arc<dyn Leased>> {
+        let lease = Lease::new(self.own_memory.clone(), len, align).ok()?;
+        Some(Arc::new(lease))
     }
 
     fn deferred(&self, cpu: Cpu, routine: Routine) -> Option<Queue> {

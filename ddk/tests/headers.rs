@@ -39,6 +39,23 @@ fn check(source: &str, more: &[&str]) -> Vec<Result<(), String>> {
     results
 }
 
+/// The page's own words, from declaration to definition.
+const EXAMPLE: &str = "\
+DMA_COMPLETION_ROUTINE MyDmaCompletionRoutine;
+
+_Use_decl_annotations_
+VOID
+  MyDmaCompletionRoutine(
+    PDMA_ADAPTER DmaAdapter,
+    PDEVICE_OBJECT DeviceObject,
+    PVOID CompletionContext,
+    DMA_COMPLETION_STATUS Status
+    )
+  {
+      // Function body
+  }
+";
+
 /// Proves: NETDMA-020, NETDMA-022, NETDMA-040, NETDMA-050, NETDMA-051, NETDMA-060, NETDMA-062, NETDMA-082, NETDMA-111, NETDMA-112, NETDMA-130.
 ///
 /// The asserts are in the C file: every size, offset and value.
@@ -49,10 +66,34 @@ fn every_compiler_sees_the_documented_layouts_without_a_warning() {
     }
 }
 
-/// The asserts can fail, so the test above says something.
+/// Proves: SEED-000-1, SEED-000-7, SEED-001-13, WDM-001, WDM-031, WDM-035, WDM-037, WDM-039, WDM-040, WDM-041, WDM-042, WDM-043, WDM-044, WDM-045, WDM-049, WDM-050, WDM-071, WDM-072, WDM-073, WDM-074, WDM-077, WDM-078, WDM-079.
+///
+/// As above, through both doors, with a call of each operation by the arguments of its page.
+#[test]
+fn every_compiler_sees_the_documented_layouts_of_dma() {
+    for door in [&[][..], &["-DTHROUGH_NTIFS"]] {
+        for result in check("tests/c/layout_dma.c", door) {
+            result.unwrap();
+        }
+    }
+}
+
+/// Proves: SEED-001-12.
+#[test]
+fn the_page_s_example_compiles_unchanged() {
+    let source = std::fs::read_to_string(file("tests/c/example.c")).unwrap();
+    assert!(source.ends_with(EXAMPLE), "nothing of it was changed");
+    for result in check("tests/c/example.c", &[]) {
+        result.unwrap();
+    }
+}
+
+/// The asserts can fail, so the tests above say something.
 #[test]
 fn a_wrong_layout_does_not_compile() {
-    for result in check("tests/c/layout.c", &["-fpack-struct=1"]) {
-        assert!(result.unwrap_err().contains("assert"));
+    for source in ["tests/c/layout.c", "tests/c/layout_dma.c"] {
+        for result in check(source, &["-fpack-struct=1"]) {
+            assert!(result.unwrap_err().contains("assert"));
+        }
     }
 }

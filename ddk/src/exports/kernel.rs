@@ -1,12 +1,11 @@
 //! The routines of `wdm.h`.
 #![allow(non_snake_case, reason = "the names are Windows' own")]
 
-use super::export;
+use super::{export, refuse};
 use crate::abi::types::{Kdpc, Pointer};
 use crate::calls::DeferredRoutine;
-use crate::edge::{Edge, LEVEL};
+use longshore_core::Irql;
 use longshore_core::machine::Cpu;
-use longshore_core::{Irql, NtStatus};
 use std::ptr::{null_mut, with_exposed_provenance_mut};
 
 /// The most that `KeStallExecutionProcessor` waits, in microseconds.
@@ -30,11 +29,6 @@ pub(super) fn all() -> [*const (); 15] {
         ExAllocatePoolWithTag as *const (),
         ExFreePoolWithTag as *const (),
     ]
-}
-
-/// What breaks the contract of the kernel's own objects is refused, and nothing is returned that could say so.
-fn refuse(edge: &Edge, call: &'static str) {
-    edge.misuse(call, LEVEL, NtStatus::INVALID_PARAMETER);
 }
 
 #[unsafe(no_mangle)]
@@ -201,7 +195,8 @@ pub(super) extern "C" fn ExFreePoolWithTag(block: Pointer, tag: u32) {
         };
         let queued = edge.deferreds.forget(block.range());
         let held = edge.spin_locks.forget(block.range());
-        if queued || held {
+        let described = edge.mdls.forget(&block.range());
+        if queued || held || described {
             refuse(edge, CALL);
         }
     });

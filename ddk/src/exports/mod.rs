@@ -6,11 +6,13 @@
 
 mod kernel;
 mod longshore;
+mod mdl;
 mod netdma;
 
 use crate::calls;
 use crate::current;
-use crate::edge::Edge;
+use crate::edge::{Edge, LEVEL};
+use longshore_core::NtStatus;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// Runs the body of a routine on the machine of its caller.
@@ -27,9 +29,19 @@ fn export<R: Copy>(refused: R, body: impl FnOnce(&Edge) -> R) -> R {
     })
 }
 
+/// What breaks the contract of the kernel's own objects is refused, and nothing is returned that could say so.
+fn refuse(edge: &Edge, call: &'static str) {
+    edge.misuse(call, LEVEL, NtStatus::INVALID_PARAMETER);
+}
+
 /// Makes the linker keep every routine, though no Rust code calls one.
 pub(crate) fn keep() {
-    std::hint::black_box([netdma::all().as_slice(), &kernel::all(), &longshore::all()]);
+    std::hint::black_box([
+        netdma::all().as_slice(),
+        &kernel::all(),
+        &longshore::all(),
+        &mdl::all(),
+    ]);
 }
 
 #[cfg(test)]

@@ -1,0 +1,231 @@
+//! Memory descriptor lists of C code.
+//!
+//! An MDL is known by where it stands, like a KDPC: what it describes was noted when it was made, and of what is written
+//! in it only the link to the next one is ever read back. C's memory is not the machine's, so an MDL that was built has
+//! a *shadow* there, which is what devices see. The bytes are carried into the shadow when they are mapped, and out of
+//! it when they are flushed. In between C code must not touch them (WDM-024), so nobody can tell the difference.
+
+use crate::abi::dma::Mdl;
+use crate::edge::Edge;
+use crate::handles::hold;
+use crate::memory;
+use crate::pool::Block;
+use crate::world::Leased;
+use longshore_core::scatter::Segments;
+use longshore_hardware::{BusRange, DmaMemory, MemoryError};
+use std::collections::HashMap;
+use std::ops::Range;
+use std::ptr::{null_mut, with_exposed_provenance_mut};
+use std::sync::{Arc, Mutex};
+
+/// The tag of the pool memory that MDLs stand in.
+const TAG: u32 = u32::from_le_bytes(*b"MdlL");
+
+/// A page of Windows' on this architecture.
+const PAGE: usize = 4096;
+
+/// A chain of more than this goes in a circle.
+const LONGEST: usize = 1024;
+
+/// One MDL.
+#[derive(Clone)]
+struct Record {
+    place: Block,
+    address: usize,
+    length: u32,
+    built: Option<Arc<Built>>,
+}
+
+/// What an MDL describes: memory of C's, and its shadow.
+pub(crate) struct Built {
+    block: Block,
+    bytes: Range<usize>,
+    shadow: BusRange,
+    /// Held for its drop, which gives the shadow back.
+    _lease: Arc<dyn Leased>,
+}
+
+/// All MDLs of a machine.
+#[derive(Default)]
+pub(crate) struct Mdls(Mutex<HashMap<usize, Record>>);
+
+impl Edge {
+    /// `IoAllocateMdl`. `None` if there is no memory left.
+    pub(crate) fn allocate_mdl(&self, address: usize, length: u32) -> Option<usize> {
+        let at = self.pool.allocate(size_of::<Mdl>(), TAG)?;
+        let place = self.pool.find(&(at..at + size_of::<Mdl>()))?;
+        let record = Record {
+            place,
+            address,
+            length,
+            built: None,
+        };
+        memory::set_mdl(&record.place, record.header());
+        hold(&self.mdls.0).insert(at, record);
+        Some(at)
+    }
+
+    /// `IoFreeMdl`. False if there is no such MDL.
+    pub(crate) fn free_mdl(&self, mdl: usize) -> bool {
+        let record = hold(&self.mdls.0).remove(&mdl);
+        record.is_some() && self.pool.free(mdl, TAG).is_some()
+    }
+
+    /// `MmBuildMdlForNonPagedPool`. False if there is no such MDL, it was built before, or what it describes is not
+    /// all in one block of pool memory. No shadow where the machine has no memory left.
+    pub(crate) fn build_mdl(&self, mdl: usize) -> bool {
+        let record = hold(&self.mdls.0).get(&mdl).cloned();
+        let Some(record) = record.filter(|record| record.built.is_none()) else {
+            return false;
+        };
+        let bytes = record.bytes().filter(|bytes| !bytes.is_empty());
+        let Some((bytes, block)) = bytes.and_then(|bytes| Some((bytes.clone(), self.pool.find(&bytes)?)))
+        else {
+            return false;
+        };
+        let Some(built) = self.shadow(block, bytes) else {
+            return true; // as on Windows, the routine returns nothing; what is asked of the MDL is refused
+        };
+        let built = Record {
+            built: Some(Arc::new(built)),
+            ..record
+        };
+        let next = memory::mdl(&built.place).map_or(null_mut(), |mdl| mdl.next);
+        memory::set_mdl(
+            &built.place,
+            Mdl {
+                next,
+                ..built.header()
+            },
+        );
+        hold(&self.mdls.0).insert(mdl, built);
+        true
+    }
+
+    /// Leases a shadow that lies in its page as the bytes lie in theirs.
+    fn shadow(&self, block: Block, bytes: Range<usize>) -> Option<Built> {
+        let into = (bytes.start % PAGE) as u64;
+        let len = bytes.len() as u64;
+        let lease = self.world.lease(into + len, PAGE as u64)?;
+        Some(Built {
+            block,
+            bytes,
+            shadow: lease.range().slice(into, len)?,
+            _lease: lease,
+        })
+    }
+
+    /// What a chain describes. `None` if one of its MDLs is none or was not built, or if there is no end to them.
+    pub(crate) fn chain(&self, first: usize) -> Option<Buffer> {
+        let mdls = hold(&self.mdls.0);
+        let (mut parts, mut next) = (Vec::new(), first);
+        while next != 0 {
+            let record = mdls.get(&next)?;
+            if parts.len() == LONGEST {
+                return None;
+            }
+            parts.push(record.built.clone()?);
+            next = memory::mdl(&record.place)?.next.addr();
+        }
+        let shadows = parts.iter().map(|part| part.shadow).collect();
+        (!parts.is_empty()).then_some(Buffer { parts, shadows })
+    }
+
+    /// Where in a chain an address of its first MDL lies, which need not be one to be used (WDM-233).
+    pub(crate) fn offset_in(&self, first: usize, address: usize) -> Option<u64> {
+        let mdls = hold(&self.mdls.0);
+        let into = address.checked_sub(mdls.get(&first)?.address)?;
+        Some(into as u64)
+    }
+}
+
+impl Mdls {
+    /// Forgets what stands in this memory. Whether there was any.
+    pub(crate) fn forget(&self, memory: &Range<usize>) -> bool {
+        let mut mdls = hold(&self.0);
+        let before = mdls.len();
+        mdls.retain(|mdl, _| !memory.contains(mdl));
+        mdls.len() < before
+    }
+}
+
+impl Record {
+    fn bytes(&self) -> Option<Range<usize>> {
+        Some(self.address..self.address.checked_add(self.length as usize)?)
+    }
+
+    /// What C code reads in it.
+    fn header(&self) -> Mdl {
+        let pointer = with_exposed_provenance_mut;
+        let (flags, mapped) = match &self.built {
+            Some(_) => (Mdl::BUILT, pointer(self.address)),
+            None => (0, null_mut()),
+        };
+        let into = self.address % PAGE;
+        Mdl {
+            next: null_mut(),
+            size: size_of::<Mdl>() as i16,
+            flags,
+            process: null_mut(),
+            mapped_system_va: mapped,
+            start_va: pointer(self.address - into),
+            byte_count: self.length,
+            byte_offset: into as u32,
+        }
+    }
+}
+
+/// A chain of MDLs as it was when somebody looked. What it describes stays there as long as this does.
+#[derive(Clone)]
+pub(crate) struct Buffer {
+    parts: Vec<Arc<Built>>,
+    shadows: Vec<BusRange>,
+}
+
+impl Buffer {
+    /// The shadows, which are what devices see.
+    pub(crate) fn segments(&self) -> Segments<'_> {
+        Segments::new(&self.shadows)
+    }
+
+    /// How many bytes the first MDL describes.
+    pub(crate) fn first_len(&self) -> u64 {
+        self.shadows.first().map_or(0, |shadow| shadow.len())
+    }
+
+    /// Carries these bytes of the chain into the shadows.
+    pub(crate) fn carry_in(&self, memory: &dyn DmaMemory, offset: u64, len: u64) -> Result<(), MemoryError> {
+        self.each(offset, len, |part, shadow, bytes| {
+            memory::block_in(memory, shadow.start(), &part.block, bytes)
+        })
+    }
+
+    /// Carries these bytes of the chain out of the shadows.
+    pub(crate) fn carry_out(&self, memory: &dyn DmaMemory, offset: u64, len: u64) -> Result<(), MemoryError> {
+        self.each(offset, len, |part, shadow, bytes| {
+            memory::block_out(memory, shadow.start(), &part.block, bytes)
+        })
+    }
+
+    /// Does something with each part of these bytes. What is past the end of the chain is left out.
+    fn each(
+        &self,
+        offset: u64,
+        len: u64,
+        mut carry: impl FnMut(&Built, BusRange, Range<usize>) -> Result<(), MemoryError>,
+    ) -> Result<(), MemoryError> {
+        let (mut offset, mut left) = (offset, len);
+        for part in &self.parts {
+            let whole = part.shadow.len();
+            let here = left.min(whole.saturating_sub(offset));
+            if here > 0 {
+                let shadow = part.shadow.slice(offset, here).ok_or(MemoryError::OutOfRange)?;
+                let from = part.bytes.start + offset as usize;
+                carry(part, shadow, from..from + here as usize)?;
+                left -= here;
+            }
+            offset = offset.saturating_sub(whole);
+        }
+        Ok(())
+    }
+}
