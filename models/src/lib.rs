@@ -7,6 +7,7 @@
 //!
 //! * [`i8237`]: the two 8237A of an AT, with their page registers;
 //! * [`snapshot`]: state as bytes, saved and restored;
+//! * [`vectors`]: conformance vectors, and what runs them against any implementation.
 //!
 //! Each model has a cargo feature of its name. An emulator that wants one and nothing else takes this crate with
 //! `default-features = false, features = ["i8237"]`, owns the model by value and calls its own methods; the trait
@@ -18,6 +19,8 @@ extern crate alloc;
 #[cfg(feature = "i8237")]
 pub mod i8237;
 pub mod snapshot;
+#[cfg(feature = "vectors")]
+pub mod vectors;
 
 pub use snapshot::{Snapshot, SnapshotError};
 
