@@ -16,14 +16,16 @@ pub(crate) struct Ram {
 }
 
 impl Bus for Ram {
-    fn read(&mut self, address: u64, bytes: &mut [u8]) {
+    fn read(&mut self, address: u32, bytes: &mut [u8]) {
+        let address = u64::from(address);
         self.accesses.push((address, bytes.len()));
         for (byte, at) in bytes.iter_mut().zip(address..) {
             *byte = self.bytes.get(&at).copied().unwrap_or_default();
         }
     }
 
-    fn write(&mut self, address: u64, bytes: &[u8]) {
+    fn write(&mut self, address: u32, bytes: &[u8]) {
+        let address = u64::from(address);
         self.accesses.push((address, bytes.len()));
         self.bytes.extend((address..).zip(bytes.iter().copied()));
     }
@@ -56,11 +58,11 @@ impl Subject for Bench {
     }
 
     fn load(&mut self, address: u32, bytes: &[u8]) {
-        self.ram.write(u64::from(address), bytes);
+        self.ram.write(address, bytes);
     }
 
     fn dump(&mut self, address: u32, bytes: &mut [u8]) {
-        self.ram.read(u64::from(address), bytes);
+        self.ram.read(address, bytes);
     }
 
     fn step(&mut self, devices: &mut dyn Requester) -> bool {
