@@ -117,7 +117,7 @@ fn is_in_a_page(dma: &mut I8237, (address, len): (u64, usize)) -> bool {
         .filter(|&channel| channel != facts::CASCADE_CHANNEL)
         .any(|channel| {
             let controller = Controller::of(channel);
-            let page = dma.read(facts::page_port(channel)).unwrap() & controller.page_mask();
+            let page = dma.read(facts::page_port(channel)).expect("a page register") & controller.page_mask();
             let high = dma.read(facts::high_page_port(channel)).unwrap_or(0);
             let base = u64::from(high) << 24 | u64::from(page) << 16;
             let inside = (base..base + controller.page_size()).contains(&address);
