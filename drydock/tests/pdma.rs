@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used)] // Scenarios are tests, though not each function is one.
 
 mod bench;
+mod mortal;
 
 use bench::driver::{CONTEXT, Told, allocate, flush, free, ready};
 use bench::{Bench, explore_runs, strike_runs};
@@ -15,15 +16,15 @@ use longshore_drydock::reference::Port;
 use longshore_drydock::{Config, Fault, Plan, Run, run};
 use longshore_engines::pdma::PdmaController;
 use longshore_hardware::pdma::{Control, LINES, Register};
-use longshore_hardware::{AccessError, BusAddress, DmaMemory, Lease, Registers, Width};
+use longshore_hardware::{BusAddress, DmaMemory, Lease, Registers, Width};
 use longshore_models::pdma::{Behaviour, Pdma};
 use longshore_wdm::state::Refusal;
 use longshore_wdm::{
     Adapter, Controller, DeviceDescription, DmaCompletionStatus, DmaWidth, InterruptType, MapError,
     MapRequest, Program, ProgramError, Setup, SystemDma, TransferContext,
 };
+use mortal::{Broken, Mortal};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
 
 const LENGTH: u32 = 24;
 
@@ -447,63 +448,6 @@ fn what_the_engine_cannot_do_is_refused_and_nothing_starts() {
     bench::expect_clean(&run);
 }
 
-/// How a device answers that is not what it was.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Broken {
-    /// Accesses fail.
-    Gone,
-    /// Reads give all ones, and writes go nowhere.
-    Ones,
-    /// The control register says that the channel runs, whatever is done.
-    Runs,
-}
-
-/// Registers that break after so many accesses.
-#[derive(Clone)]
-struct Mortal {
-    inner: Device,
-    accesses: Arc<AtomicU32>,
-    after: u32,
-    how: Broken,
-}
-
-impl Mortal {
-    fn new(inner: Device, after: u32, how: Broken) -> Self {
-        let accesses = Arc::default();
-        Self {
-            inner,
-            accesses,
-            after,
-            how,
-        }
-    }
-
-    fn is_broken(&self) -> bool {
-        self.accesses.fetch_add(1, Ordering::Relaxed) >= self.after
-    }
-}
-
-impl Registers for Mortal {
-    fn read(&self, offset: u64, width: Width) -> Result<u64, AccessError> {
-        match self.how {
-            _ if !self.is_broken() => self.inner.read(offset, width),
-            Broken::Gone => Err(AccessError::Gone),
-            Broken::Ones => Ok(u64::MAX >> (64 - 8 * width.bytes())),
-            Broken::Runs if offset % 0x1000 == 0 => Ok(3),
-            Broken::Runs => self.inner.read(offset, width),
-        }
-    }
-
-    fn write(&self, offset: u64, width: Width, value: u64) -> Result<(), AccessError> {
-        match self.how {
-            _ if !self.is_broken() => self.inner.write(offset, width, value),
-            Broken::Gone => Err(AccessError::Gone),
-            Broken::Ones => Ok(()),
-            Broken::Runs => self.inner.write(offset, width, value),
-        }
-    }
-}
-
 /// A device may be gone before any access.
 ///
 /// Proves: PAIN-03.
@@ -534,7 +478,7 @@ fn an_engine_that_is_gone_neither_hangs_nor_lies() {
                         free(&bench, passive, &copy.adapter, &copy.context);
                     }
                 }
-                assert!(registers.accesses.load(Ordering::Relaxed) < 1_000);
+                assert!(registers.accesses() < 1_000);
             });
             // Nothing can be done about a line that a dead device holds.
             let ours: Vec<_> = run.findings.iter().filter(|f| f.rule.0 != "PAIN-04").collect();
@@ -557,9 +501,9 @@ fn a_channel_that_does_not_stop_is_not_waited_for_and_not_said_to_be_stopped() {
         let late = Mortal::new(registers, 12, Broken::Runs);
         let controller = PdmaController::new(late.clone());
         controller.program(2, &program).unwrap();
-        late.accesses.store(12, Ordering::Relaxed);
+        late.break_now();
         assert!(!controller.cancel(2));
-        assert!(late.accesses.load(Ordering::Relaxed) < 2_000);
+        assert!(late.accesses() < 2_000);
     });
     bench::expect_clean(&run);
 }

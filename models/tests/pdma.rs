@@ -446,9 +446,13 @@ fn impossible_state_is_named() {
     };
     assert_eq!(tampered(0, 0), Err(SnapshotError::Foreign));
     assert_eq!(tampered(4, 2), Err(SnapshotError::Version(2)));
-    // A channel that runs: unclaimed, and with nothing to move.
+    // A channel that runs, but is unclaimed; does not move; has nothing to move.
     assert_eq!(tampered(6, 2), Err(SnapshotError::Impossible("control")));
     assert_eq!(tampered(6, 3), Err(SnapshotError::Impossible("control")));
+    let mut bytes = saved.clone();
+    (bytes[6], bytes[66]) = (3, 1);
+    let refused = Pdma::new(4, Behaviour::Manual).restore(&bytes);
+    assert_eq!(refused, Err(SnapshotError::Impossible("control")));
     assert_eq!(
         tampered(7, 1),
         Err(SnapshotError::Impossible("control")),
