@@ -10,13 +10,13 @@ const SECTOR: usize = 512;
 struct Ram(Vec<u8>);
 
 impl Bus for Ram {
-    fn read(&mut self, address: u64, bytes: &mut [u8]) {
+    fn read(&mut self, address: u32, bytes: &mut [u8]) {
         for (byte, at) in bytes.iter_mut().zip(address as usize..) {
             *byte = self.0.get(at).copied().unwrap_or(0xff);
         }
     }
 
-    fn write(&mut self, address: u64, bytes: &[u8]) {
+    fn write(&mut self, address: u32, bytes: &[u8]) {
         for (byte, at) in bytes.iter().zip(address as usize..) {
             if let Some(cell) = self.0.get_mut(at) {
                 *cell = *byte;

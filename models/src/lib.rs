@@ -7,7 +7,8 @@
 //!
 //! * [`i8237`]: the two 8237A of an AT, with their page registers;
 //! * [`pdma`]: SiFive's platform DMA engine;
-//! * [`snapshot`]: state as bytes, saved and restored.
+//! * [`snapshot`]: state as bytes, saved and restored;
+//! * [`vectors`]: conformance vectors, and what runs them against any implementation.
 //!
 //! Each model has a cargo feature of its name. An emulator that wants one and nothing else takes this crate with
 //! `default-features = false, features = ["i8237"]`, owns the model by value and calls its own methods; the trait
@@ -22,6 +23,8 @@ pub mod i8237;
 #[cfg(feature = "pdma")]
 pub mod pdma;
 pub mod snapshot;
+#[cfg(feature = "vectors")]
+pub mod vectors;
 
 pub use snapshot::{Snapshot, SnapshotError};
 

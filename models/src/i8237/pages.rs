@@ -38,7 +38,7 @@ impl Pages {
     }
 
     /// Where a channel's unit lies on the bus.
-    pub(crate) fn address(&self, channel: u8, place: Place, quirks: Quirks) -> u64 {
+    pub(crate) fn address(&self, channel: u8, place: Place, quirks: Quirks) -> u32 {
         let index = usize::from(page_port(channel) - PAGE_BASE);
         let controller = Controller::of(channel);
         let mut page = self.low[index];
@@ -50,9 +50,9 @@ impl Pages {
             high &= 0x7f;
         }
         let shift = controller.unit_shift();
-        let start = u64::from(high) << 24 | u64::from(page) << 16 | u64::from(place.start) << shift;
-        // A quirk that goes below address zero finds no memory there.
-        start.wrapping_add_signed(i64::from(place.offset) << shift)
+        let start = u32::from(high) << 24 | u32::from(page) << 16 | u32::from(place.start) << shift;
+        // Only a quirk leaves the page, and so may leave the address space.
+        start.wrapping_add_signed(place.offset << shift)
     }
 }
 

@@ -154,7 +154,7 @@ impl I8237 {
         }
     }
 
-    fn address(&mut self, channel: u8, transfer: Transfer) -> u64 {
+    fn address(&mut self, channel: u8, transfer: Transfer) -> u32 {
         let quirks = self.quirks;
         let place = self.controller_of(channel).channels[usize::from(channel & 3)].place(transfer, quirks);
         self.pages.address(channel, place, quirks)
