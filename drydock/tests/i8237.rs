@@ -432,6 +432,30 @@ fn program(channel: u32, segments: &[BusRange]) -> Program<'_> {
     }
 }
 
+/// An end that nobody asked about is latched, and so may be half of a number that somebody else began to read.
+#[test]
+fn nothing_of_what_was_before_is_taken_for_news() {
+    let run = go(Plan::straight(), |machine, _| {
+        let hardware = Hardware::new(machine, Quirks::empty());
+        let controller = hardware.controller();
+        // The count of so many, with its bytes the wrong way round, is small enough to be believed.
+        let buffer = shared(machine, 0x201, 0x400);
+        let segments = [buffer.range()];
+        hardware.device(1).make_room(0x201);
+        controller.program(1, &program(1, &segments)).unwrap();
+        while hardware.device(1).taken().len() < 0x201 {
+            machine.relax();
+        }
+        controller.flush(1);
+        assert_eq!((controller.poll(1), controller.remaining(1)), (None, 0));
+        controller.program(1, &program(1, &segments)).unwrap();
+        hardware.registers.read(0x02, Width::Byte).unwrap();
+        assert_eq!((controller.poll(1), controller.remaining(1)), (None, 0x201));
+        assert!(controller.cancel(1));
+    });
+    expect_clean(&run);
+}
+
 /// Proves: RL-10.
 #[test]
 fn a_loop_starts_over_and_its_counter_follows_it() {
@@ -765,7 +789,10 @@ fn a_pair_that_is_gone_neither_hangs_nor_lies() {
                 let bench = bench_of(machine, passive, ports.clone());
                 let job = Job::new(&bench, passive, &hardware, 5, LENGTH, true);
                 job.offer(LENGTH);
-                if let Err(error) = job.map(passive) {
+                let was_dead = ports.accesses() >= after;
+                let mapped = job.map(passive);
+                assert!(!was_dead || mapped.is_err());
+                if let Err(error) = mapped {
                     assert_eq!(error, MapError::NotStarted);
                     free(&bench, passive, &job.adapter, &job.context);
                 } else {

@@ -58,7 +58,7 @@ impl Registers for Mortal {
             _ if !self.is_broken() => self.inner.read(offset, width),
             Broken::Gone => Err(AccessError::Gone),
             Broken::Ones => Ok(u64::MAX >> (64 - 8 * width.bytes())),
-            Broken::Runs if offset % 0x1000 == 0 => Ok(3),
+            Broken::Runs if offset.is_multiple_of(0x1000) => Ok(3),
             Broken::Runs => self.inner.read(offset, width),
         }
     }
