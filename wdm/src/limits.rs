@@ -1,7 +1,6 @@
 //! What bounds the transfers of an adapter.
 
 use crate::adapter::Adapter;
-use crate::operations::{NotOffered, Operation, Release};
 use longshore_core::machine::Machine;
 use longshore_hardware::BusAddress;
 
@@ -9,20 +8,6 @@ use longshore_hardware::BusAddress;
 pub(crate) const PAGE: u64 = 4096;
 
 impl<M: Machine> Adapter<M> {
-    /// How long the adapter's table is, by the version its driver asked for. Not what the first word of an adapter
-    /// says, which is [`Self::TABLE_VERSION`] for all of them.
-    pub fn release(&self) -> Release {
-        Release::Version3
-    }
-
-    /// What the first word of every adapter says, whatever its version (WDM-032).
-    pub const TABLE_VERSION: u16 = 1;
-
-    /// Whether the adapter has an operation, and why not.
-    pub fn offers(&self, operation: Operation) -> Result<(), NotOffered> {
-        operation.in_table_of(self.release())
-    }
-
     pub(crate) fn is_bus_master(&self) -> bool {
         false
     }
