@@ -215,9 +215,12 @@ impl<M: Machine> Adapter<M> {
             return Err(CommonBufferError::TooFewRegisters);
         }
         let whole = pages * PAGE;
-        let below = self.reach().min(request.maximum_address.unwrap_or(self.reach()));
+        let reach = u64::try_from(self.reach()).unwrap_or(u64::MAX);
+        let below = request
+            .maximum_address
+            .map_or(reach, |highest| reach.min(highest.raw()));
         let memory = self.machine().memory();
-        let lease = Lease::below(memory, whole, self.run_alignment(whole), below)
+        let lease = Lease::below(memory, whole, self.run_alignment(whole), BusAddress::new(below))
             .map_err(|_| CommonBufferError::NoMemory)?;
         self.share(&lease, request.length);
         self.record().common_buffers.fetch_add(1, Ordering::Relaxed);

@@ -2,10 +2,14 @@
 
 use crate::adapter::Adapter;
 use longshore_core::machine::Machine;
-use longshore_hardware::BusAddress;
 
 /// The unit of map registers, and of what is reserved for common buffers.
 pub(crate) const PAGE: u64 = 4096;
+
+pub(crate) const fn pages_spanned(start: u64, length: u64) -> u64 {
+    let into = start % PAGE;
+    (into as u128 + length as u128).div_ceil(PAGE as u128) as u64
+}
 
 impl<M: Machine> Adapter<M> {
     pub(crate) fn is_bus_master(&self) -> bool {
@@ -20,8 +24,9 @@ impl<M: Machine> Adapter<M> {
         self.system().attributes().address_width
     }
 
-    pub(crate) fn reach(&self) -> BusAddress {
-        BusAddress::new(1u64.checked_shl(self.address_width()).unwrap_or(u64::MAX))
+    /// The first address that is out of reach.
+    pub(crate) fn reach(&self) -> u128 {
+        1 << self.address_width()
     }
 
     pub(crate) fn boundary(&self) -> u64 {
