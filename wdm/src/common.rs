@@ -1,9 +1,9 @@
 //! Common buffers: memory that the CPU and a device use at the same time, for as long as the driver likes.
 
 use crate::adapter::Adapter;
-use crate::limits::PAGE;
 use crate::mapping::{Refused, called};
 use crate::operations::{NotOffered, Operation};
+use crate::registers::PAGE_SIZE;
 use core::fmt;
 use core::sync::atomic::Ordering;
 use longshore_core::event::{Event, Owner, Rule};
@@ -210,11 +210,11 @@ impl<M: Machine> Adapter<M> {
         if request.length == 0 {
             return Err(CommonBufferError::NoLength);
         }
-        let pages = u64::from(request.length).div_ceil(PAGE);
-        if self.is_bus_master() && pages > u64::from(self.map_registers()) {
+        let pages = u64::from(request.length).div_ceil(PAGE_SIZE);
+        if self.is_master() && pages > u64::from(self.map_registers()) {
             return Err(CommonBufferError::TooFewRegisters);
         }
-        let whole = pages * PAGE;
+        let whole = pages * PAGE_SIZE;
         let reach = u64::try_from(self.reach()).unwrap_or(u64::MAX);
         let below = request
             .maximum_address
@@ -246,8 +246,8 @@ impl<M: Machine> Adapter<M> {
     /// alignment can see to it.
     fn run_alignment(&self, length: u64) -> u64 {
         match self.boundary() {
-            0 => PAGE,
-            boundary => length.next_power_of_two().min(boundary).max(PAGE),
+            0 => PAGE_SIZE,
+            boundary => length.next_power_of_two().min(boundary).max(PAGE_SIZE),
         }
     }
 

@@ -1,9 +1,9 @@
 //! What a driver can ask before it transfers: what its channel can do, and what a transfer will take.
 
 use crate::adapter::Adapter;
-use crate::limits::pages_spanned;
 use crate::mapping::{Refused, called};
 use crate::operations::{NotOffered, Operation};
+use crate::registers::pages_spanned;
 use core::fmt;
 use longshore_core::event::Rule;
 use longshore_core::machine::Machine;
@@ -163,7 +163,7 @@ impl<M: Machine> Adapter<M> {
                 scatter_gather_limit: limit,
                 address_width: self.address_width(),
                 flags: 0,
-                minimum_transfer_unit: self.unit(),
+                minimum_transfer_unit: self.alignment_now(),
             })
         })
     }
@@ -198,7 +198,11 @@ impl<M: Machine> Adapter<M> {
     /// Of what start and length of a buffer should be multiples, so that nothing of it has to be copied.
     #[doc(alias = "GetDmaAlignment")]
     pub fn alignment(&self, _: &Passive) -> u32 {
-        self.unit()
+        self.alignment_now()
+    }
+
+    fn alignment_now(&self) -> u32 {
+        u32::try_from(self.unit()).unwrap_or(u32::MAX)
     }
 }
 
@@ -264,7 +268,7 @@ impl<M: Machine> Adapter<M> {
         let limits = Limits {
             reach: self.reach(),
             boundary: self.boundary(),
-            unit: u64::from(self.unit()),
+            unit: self.unit(),
         };
         let (mut pages, mut elements) = (0u64, 0u64);
         stretches(buffer, offset, u64::from(length), |stretch| {

@@ -3,23 +3,7 @@
 use crate::adapter::Adapter;
 use longshore_core::machine::Machine;
 
-/// The unit of map registers, and of what is reserved for common buffers.
-pub(crate) const PAGE: u64 = 4096;
-
-pub(crate) const fn pages_spanned(start: u64, length: u64) -> u64 {
-    let into = start % PAGE;
-    (into as u128 + length as u128).div_ceil(PAGE as u128) as u64
-}
-
 impl<M: Machine> Adapter<M> {
-    pub(crate) fn is_bus_master(&self) -> bool {
-        false
-    }
-
-    pub(crate) fn map_registers(&self) -> u32 {
-        self.description().maximum_length.div_ceil(PAGE as u32) + 1
-    }
-
     pub(crate) fn address_width(&self) -> u32 {
         self.system().attributes().address_width
     }
@@ -37,19 +21,9 @@ impl<M: Machine> Adapter<M> {
             .boundary
     }
 
-    pub(crate) fn unit(&self) -> u32 {
-        let own = self
-            .system()
-            .hardware()
-            .core
-            .channel(self.channel_number())
-            .minimum_unit;
-        let unit = if own == 0 {
-            self.system().attributes().minimum_unit
-        } else {
-            own
-        };
-        unit.max(1)
+    /// Of how many bytes start and length of each element are multiples.
+    pub(crate) fn unit(&self) -> u64 {
+        self.system().hardware().core.unit(self.channel_number())
     }
 
     /// Whether both are handles of the same adapter.

@@ -23,6 +23,7 @@
 //! ```
 
 use crate::adapter::Adapter;
+use crate::description::DescriptionVersion;
 use crate::mapping::Refused;
 use core::fmt;
 use longshore_core::event::{Event, Rule};
@@ -329,8 +330,12 @@ impl core::error::Error for NotOffered {}
 impl<M: Machine> Adapter<M> {
     /// How long the adapter's table is: by the version its driver asked for. It is not what the first word of an adapter
     /// says, which is [`Self::TABLE_VERSION`] for all of them (A-01).
-    pub fn release(&self) -> Release {
-        Release::Version3
+    pub fn table(&self) -> Release {
+        match self.description().version {
+            DescriptionVersion::V0 | DescriptionVersion::V1 => Release::Version1,
+            DescriptionVersion::V2 => Release::Version2,
+            _ => Release::Version3,
+        }
     }
 
     /// What the first word of every adapter says, whatever its version (WDM-032).
@@ -338,7 +343,7 @@ impl<M: Machine> Adapter<M> {
 
     /// Whether the adapter has an operation, and why not.
     pub fn offers(&self, operation: Operation) -> Result<(), NotOffered> {
-        operation.in_table_of(self.release())
+        operation.in_table_of(self.table())
     }
 
     /// Whether the caller may call an operation here and now. What is refused is reported.
