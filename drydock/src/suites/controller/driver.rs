@@ -95,6 +95,7 @@ impl Driver {
         let allocated = machine.raise(passive, |dispatch| {
             let request = Allocation {
                 device_object: DeviceObject(DEVICE),
+                registers: 0,
                 flags: AllocationFlags::SYNCHRONOUS,
                 routine: None,
             };
@@ -260,13 +261,10 @@ impl Driver {
 
 fn description(wired: &Wired) -> DeviceDescription {
     DeviceDescription {
-        channel: wired.channel,
-        request_line: wired.request_line,
         device_address: wired.device_address,
         maximum_length: 4096,
-        auto_initialize: false,
-        demand_mode: false,
         width: wired.width,
+        ..DeviceDescription::system(wired.channel, wired.request_line)
     }
 }
 
