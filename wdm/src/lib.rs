@@ -23,6 +23,7 @@ extern crate alloc;
 pub mod adapter;
 mod allocation;
 mod board;
+mod bounce;
 pub mod common;
 pub mod controller;
 pub mod description;
@@ -33,7 +34,11 @@ mod limits;
 mod map;
 mod mapping;
 mod master;
+<<<<<<< HEAD
 pub mod operations;
+=======
+mod plan;
+>>>>>>> wdm
 pub mod platform;
 pub mod poll;
 pub mod registers;
