@@ -211,7 +211,7 @@ impl<M: Machine> Adapter<M> {
             return Err(CommonBufferError::NoLength);
         }
         let pages = u64::from(request.length).div_ceil(PAGE);
-        if self.is_bus_master() && pages > u64::from(self.map_registers()) {
+        if self.is_master() && pages > u64::from(self.map_registers()) {
             return Err(CommonBufferError::TooFewRegisters);
         }
         let whole = pages * PAGE;

@@ -3,7 +3,7 @@
 use crate::adapter::Adapter;
 use crate::board::{Board, Channel, Record};
 use crate::mapping::{Job, Mapping, called};
-use crate::state::{Answer, Input, Refusal, State};
+use crate::state::{Answer, Input, Refusal};
 use crate::transfer::{FlushError, FlushRequest, Progress, TransferContext};
 use alloc::collections::LinkedList;
 use alloc::sync::Arc;
@@ -33,6 +33,9 @@ impl<M: Machine> Adapter<M> {
         let _ = level.into();
         called(self.machine(), "CancelMappedTransfer", || {
             self.system().with(|board| {
+                if self.is_master() {
+                    return self.step(context, Input::CancelMaster).map(drop);
+                }
                 self.settle(board, context);
                 if self.step(context, Input::CancelMapped)? == Answer::Stop {
                     self.system().hardware().stop(board, self.channel_number());
@@ -87,7 +90,12 @@ impl<M: Machine> Adapter<M> {
             hardware.collect(board, number);
         }
         self.settle(board, context);
-        let answer = self.step(context, Input::Flush).map_err(FlushError::Refused)?;
+        let input = if hardware.core.policy.forget_cancel_at_flush {
+            Input::FlushForgets
+        } else {
+            Input::Flush
+        };
+        let answer = self.step(context, input).map_err(FlushError::Refused)?;
         let Some(mapping) = mapping else {
             return Ok(Flushed {
                 mapping: None,
@@ -100,7 +108,9 @@ impl<M: Machine> Adapter<M> {
         mapping.hand_over(&hardware.core.machine, Owner::Cpu);
         Ok(Flushed {
             mapping: Some(mapping),
-            _job: board.channel(number).map_or_else(LinkedList::new, Channel::unmap),
+            _job: board
+                .channel(number)
+                .map_or_else(LinkedList::new, |channel| channel.unmap(context.record())),
             cut: answer == Answer::Cut,
         })
     }
@@ -109,7 +119,7 @@ impl<M: Machine> Adapter<M> {
     fn settle(&self, board: &mut Board<M>, context: &TransferContext) {
         if let Some(outcome) = self.mapping_of(board, context.record()).map(|m| m.outcome())
             && outcome.is_some()
-            && matches!(context.record().state(), State::Run | State::RunX)
+            && context.record().state().is_running()
         {
             // Never refused.
             let _ = self.step(context, Input::Ended);
@@ -161,8 +171,8 @@ impl<M: Machine> Adapter<M> {
 
 impl<M: Machine> Channel<M> {
     /// Takes the flushed mapping out.
-    fn unmap(&mut self) -> LinkedList<Job<M>> {
-        if let Some(holder) = &mut self.holder {
+    fn unmap(&mut self, context: &Arc<Record>) -> LinkedList<Job<M>> {
+        if let Some(holder) = self.held_by(context) {
             // The caller has another reference, so nothing is dropped under the lock.
             holder.mapping = None;
         }

@@ -2,7 +2,9 @@
 
 use crate::board::{Board, Channel};
 use crate::controller::{ChannelAttributes, Controller, ControllerAttributes, InterruptType};
+use crate::registers::MapRegisters;
 use crate::state::{self, Answer, Input, State};
+use crate::system::Policy;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::mem;
@@ -18,6 +20,9 @@ pub(crate) struct Core<M: Machine> {
     pub(crate) controller: Arc<dyn Controller>,
     pub(crate) attributes: ControllerAttributes,
     pub(crate) channels: Vec<ChannelAttributes>,
+    /// Those in its reach.
+    pub(crate) registers: Option<MapRegisters<M>>,
+    pub(crate) policy: Policy,
     pub(crate) board: M::Lock<Board<M>>,
 }
 
@@ -37,6 +42,17 @@ impl<M: Machine> Core<M> {
         self.channels.get(number as usize).copied().unwrap_or_default()
     }
 
+    /// Transfers of a channel are multiples of so many bytes, and begin at such.
+    pub(crate) fn unit(&self, number: u32) -> u64 {
+        let own = self.channel(number).minimum_unit;
+        let unit = if own == 0 {
+            self.attributes.minimum_unit
+        } else {
+            own
+        };
+        u64::from(unit.max(1))
+    }
+
     /// Whether the end of a channel's transfer interrupts (WDM-308).
     pub(crate) fn interrupts(&self, number: u32) -> bool {
         self.attributes.generates_interrupt || self.channel(number).generates_interrupt
@@ -54,8 +70,9 @@ impl<M: Machine> Core<M> {
 
     /// Tells what is owed on a channel. Runs in its deferred call, alone.
     pub(crate) fn deliver(&self, dispatch: &Dispatch, number: u32) {
-        let (jobs, periods) = self.board.with(|board| match board.channel(number) {
+        let (to_serve, jobs, periods) = self.board.with(|board| match board.channel(number) {
             Some(channel) => (
+                mem::take(&mut channel.to_serve),
                 mem::take(&mut channel.deliveries),
                 channel
                     .running()
@@ -72,6 +89,12 @@ impl<M: Machine> Core<M> {
         }
         if let Some((mapping, periods)) = periods {
             mapping.tell_periods(dispatch, &self.machine, periods);
+        }
+        if to_serve {
+            if let Some(pool) = &self.registers {
+                pool.serve(dispatch);
+            }
+            self.serve(dispatch, number);
         }
     }
 }
@@ -96,7 +119,7 @@ impl<M: Machine> Hardware<M> {
         Self { core, calls }
     }
 
-    fn queue(&self, channel: u32) {
+    pub(crate) fn queue(&self, channel: u32) {
         if let Some(call) = self.calls.get(channel as usize) {
             // Queued already is as good: it takes everything there is when it runs.
             call.queue();
@@ -141,7 +164,7 @@ impl<M: Machine> Hardware<M> {
         let asked = job.mapping.cancel_requested();
         match kind {
             InterruptType::Completion if job.mapping.looped => {
-                self.period(job, number);
+                self.period(job, number, asked);
                 // A cancel that was told FALSE has disabled the channel: nothing comes after this period.
                 if asked {
                     self.finish(channel, number, Verdict::Cancelled);
@@ -156,8 +179,9 @@ impl<M: Machine> Hardware<M> {
         }
     }
 
-    fn period(&self, job: &mut crate::mapping::Job<M>, number: u32) {
-        self.core.consult(State::Run, Input::Period);
+    fn period(&self, job: &mut crate::mapping::Job<M>, number: u32, asked: bool) {
+        let state = if asked { State::LoopX } else { State::Loop };
+        self.core.consult(state, Input::Period);
         if self.owes_callback(job, number) {
             job.periods = job.periods.saturating_add(1);
             self.queue(number);

@@ -3,9 +3,12 @@
 //!
 //! Bottom to top:
 //! * [`status`]: the numbers of the contract;
+//! * [`description`]: what a device says about its transfers;
 //! * [`controller`]: what a DMA controller must offer, the HAL-extension contract;
 //! * [`state`]: the total table of one transfer, from state and call to state and answer;
+//! * [`registers`]: the pool of pages through which goes what a device cannot reach;
 //! * [`system`]: one registered controller: its interrupt, its deferred calls, its channels;
+//! * [`platform`]: all controllers of a computer, and its map registers;
 //! * [`adapter`]: a device's way to one channel: allocating, freeing, reading the counter;
 //! * [`transfer`]: what is mapped and flushed, and why not;
 //! * [`operations`]: the table of all operations, by version and level.
@@ -22,31 +25,43 @@ mod allocation;
 mod board;
 pub mod common;
 pub mod controller;
+pub mod description;
 mod ending;
 mod hardware;
 pub mod info;
 mod limits;
 mod map;
 mod mapping;
+mod master;
 pub mod operations;
+pub mod platform;
 pub mod poll;
+pub mod registers;
+mod release;
 pub mod state;
 pub mod status;
 pub mod system;
 pub mod transfer;
 
-pub use adapter::{Adapter, AdapterError, DeviceDescription, DmaWidth, PutRefused};
-pub use allocation::{AdapterControl, AllocateError, Allocation, AllocationRefused};
+pub use adapter::{Adapter, PutRefused};
+pub use allocation::{AdapterControl, AllocateError, Allocation, AllocationRefused, Granted};
 pub use common::{CachingType, CommonBuffer, CommonBufferError, CommonBufferRequest, FreeRefused};
 pub use controller::{
     ChannelAttributes, Controller, ControllerAttributes, InterruptType, PortWidths, Program, ProgramError,
     RequestLines,
 };
+pub use description::{
+    AdapterError, DescriptionVersion, DeviceDescription, DmaSpeed, DmaWidth, InterfaceType,
+};
 pub use info::{AdapterInfo, InfoError, InfoVersion, TransferInfo, TransferQuestion};
-pub use mapping::{CompletionContext, CompletionRoutine, DeviceObject};
+pub use mapping::{CompletionContext, CompletionRoutine, DeviceObject, Refused};
 pub use operations::{LevelRule, NotOffered, Operation, Release};
+pub use platform::Platform;
 pub use poll::{EndRoutine, TransferWatch};
+pub use registers::{MapRegisters, RegisterBase};
 pub use state::{Refusal, State};
 pub use status::{AllocationFlags, DmaCompletionStatus, IoAllocationAction};
-pub use system::{RegisterError, Setup, SystemDma};
-pub use transfer::{FlushError, FlushRequest, MapError, MapRequest, Progress, TransferContext};
+pub use system::{Policy, RegisterError, Setup, SystemDma};
+pub use transfer::{
+    ElementList, FlushError, FlushRequest, MapError, MapRequest, Progress, ScatterGather, TransferContext,
+};

@@ -11,8 +11,12 @@ pub(crate) const PAGE: u64 = 4096;
 impl<M: Machine> Adapter<M> {
     /// How long the adapter's table is, by the version its driver asked for. Not what the first word of an adapter
     /// says, which is [`Self::TABLE_VERSION`] for all of them.
-    pub fn release(&self) -> Release {
-        Release::Version3
+    pub fn table_release(&self) -> Release {
+        match self.description().version.0 {
+            0 | 1 => Release::Version1,
+            2 => Release::Version2,
+            _ => Release::Version3,
+        }
     }
 
     /// What the first word of every adapter says, whatever its version (WDM-032).
@@ -20,15 +24,7 @@ impl<M: Machine> Adapter<M> {
 
     /// Whether the adapter has an operation, and why not.
     pub fn offers(&self, operation: Operation) -> Result<(), NotOffered> {
-        operation.in_table_of(self.release())
-    }
-
-    pub(crate) fn is_bus_master(&self) -> bool {
-        false
-    }
-
-    pub(crate) fn map_registers(&self) -> u32 {
-        self.description().maximum_length.div_ceil(PAGE as u32) + 1
+        operation.in_table_of(self.table_release())
     }
 
     pub(crate) fn address_width(&self) -> u32 {

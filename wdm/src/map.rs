@@ -17,6 +17,17 @@ use longshore_core::machine::Machine;
 use longshore_core::scatter::Segments;
 use longshore_hardware::{BusAddress, BusRange};
 
+/// What a bus master's map may not have, and must (WDM-156, WDM-159).
+fn check_master<M: Machine>(request: &MapRequest<'_, M>) -> Result<(), MapError> {
+    if request.completion.is_some() {
+        return Err(MapError::NeverCompletes);
+    }
+    if request.list.is_none() {
+        return Err(MapError::NoList);
+    }
+    Ok(())
+}
+
 /// What the first look at the hardware tells a map.
 struct Grant {
     device_object: DeviceObject,
@@ -36,21 +47,33 @@ impl<M: Machine> Adapter<M> {
         request: MapRequest<'_, M>,
     ) -> Result<u32, MapError> {
         let _ = level.into();
-        called(self.machine(), "MapTransferEx", || self.map(context, &request))
+        called(self.machine(), "MapTransferEx", || self.map(context, request))
     }
 
-    fn map(&self, context: &TransferContext, request: &MapRequest<'_, M>) -> Result<u32, MapError> {
+    fn map(&self, context: &TransferContext, mut request: MapRequest<'_, M>) -> Result<u32, MapError> {
+        if self.is_master() {
+            check_master(&request)?;
+        }
+        let list = request.list.take();
+        let room = list.as_ref().map_or(usize::MAX, |list| list.room());
+        let request = &request;
         let device_address = self
             .description()
             .device_address
             .checked_add(request.device_offset)
             .ok_or(MapError::BadDeviceOffset)?;
         let grant = self.look_before_map(context, request)?;
-        let ranges = self.fragments(request, grant.fragments)?;
+        if room == 0 {
+            return Err(MapError::NoRoom);
+        }
+        let ranges = self.fragments(request, grant.fragments.min(room))?;
         let mapping = self.prepare(request, grant.device_object, ranges)?;
         let mapped = mapping.mapped;
         if let Some(out) = request.mapped {
             out.store(mapped, Ordering::Relaxed);
+        }
+        if let Some(list) = list {
+            list.write(&mapping.ranges);
         }
         // Made before the lock is taken, and dropped after it is given back if it was not used.
         let mut job = LinkedList::new();
@@ -76,7 +99,7 @@ impl<M: Machine> Adapter<M> {
         let number = self.channel_number();
         self.system().with(|board| {
             let state = self.stored_state(context.record());
-            if let (_, Answer::Refuse(refusal)) = core.consult(state, Input::Map) {
+            if let (_, Answer::Refuse(refusal)) = core.consult(state, self.map_input()) {
                 return Err(MapError::Refused(refusal));
             }
             let holder = board
@@ -137,7 +160,7 @@ impl<M: Machine> Adapter<M> {
             offset: request.offset,
             mapped,
             write_to_device: request.write_to_device,
-            looped: self.description().auto_initialize,
+            looped: self.description().loops(),
             handover: request.handover,
             number: self.machine().number(),
             cell,
@@ -158,7 +181,7 @@ impl<M: Machine> Adapter<M> {
         let hardware = self.system().hardware();
         let core = &hardware.core;
         let state = self.stored_state(context.record());
-        let (running, answer) = core.consult(state, Input::Map);
+        let (running, answer) = core.consult(state, self.map_input());
         if let Answer::Refuse(refusal) = answer {
             return Err(MapError::Refused(refusal));
         }
@@ -179,24 +202,37 @@ impl<M: Machine> Adapter<M> {
             mapping.hand_over(&core.machine, Owner::Cpu);
             return Err(MapError::NotStarted);
         }
-        mapping.accept(&core.machine);
+        // Nobody tells when a bus master is done, so its mapping is owed no outcome.
+        let ends = !self.is_master();
+        if ends {
+            mapping.accept(&core.machine);
+        }
         holder.mapping = Some(mapping);
         context.record().set_state(running);
-        if let Some(channel) = board.channel(number) {
+        if ends && let Some(channel) = board.channel(number) {
             channel.running.append(job);
         }
         Ok(())
     }
 
+    fn map_input(&self) -> Input {
+        let description = self.description();
+        match (description.master, description.loops()) {
+            (true, _) => Input::MapMaster,
+            (false, true) => Input::MapLoop,
+            (false, false) => Input::Map,
+        }
+    }
+
     fn program<'a>(&self, mapping: &'a Mapping<M>, device_address: BusAddress) -> Program<'a> {
         let description = self.description();
         Program {
-            request_line: description.request_line,
+            request_line: self.record().request_line,
             segments: Segments::new(&mapping.ranges),
             device_address,
             write_to_device: mapping.write_to_device,
             looped: mapping.looped,
-            demand_mode: description.demand_mode,
+            demand_mode: description.on_demand(),
             width: description.width,
         }
     }

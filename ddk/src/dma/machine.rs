@@ -90,7 +90,7 @@ pub(crate) trait Port: Send + Sync {
     fn cancel_mapped(&self, context: &TransferContext) -> Result<(), Refusal>;
     fn free_channel(&self, context: &TransferContext) -> Result<(), Refusal>;
     fn free_object(&self, context: &TransferContext, action: IoAllocationAction) -> Result<(), Refusal>;
-    fn free_registers(&self, base: Option<RegisterBase>, count: u32) -> Result<(), Refusal>;
+    fn free_registers(&self, base: RegisterBase, count: u32) -> Result<(), Refusal>;
 }
 
 /// Calls with a token for a level up to DISPATCH.
@@ -198,7 +198,7 @@ impl<M: Machine> Port for Here<M> {
             control,
         } = wanted;
         let routine = control.map(|control| -> longshore_wdm::AdapterControl<M> {
-            Box::new(move |_, _, granted| control(granted.device_object, granted.base))
+            Box::new(move |_, _, granted| control(granted.device_object, granted.registers))
         });
         let request = Allocation {
             device_object: device,
@@ -271,7 +271,7 @@ impl<M: Machine> Port for Here<M> {
         })
     }
 
-    fn free_registers(&self, base: Option<RegisterBase>, count: u32) -> Result<(), Refusal> {
+    fn free_registers(&self, base: RegisterBase, count: u32) -> Result<(), Refusal> {
         at_dispatch(&self.machine, |dispatch| {
             refused(self.adapter.free_map_registers(dispatch, base, count))
         })

@@ -207,7 +207,7 @@ impl Edge {
             completion: extras.routine.map(|routine| self.completion(record, routine)),
             context: CompletionContext(extras.context),
             mapped: extras.mapped,
-            list: extras.list,
+            list: extras.list.map(|list| -> &mut dyn ElementList { list }),
         };
         record.port.map(&context, piece).map_err(|refusal| {
             if let Some(remembered) = remembered {

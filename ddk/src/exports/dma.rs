@@ -356,7 +356,10 @@ pub(super) extern "C" fn FreeAdapterObject(adapter: *mut Adapter, action: u32) {
 pub(super) extern "C" fn FreeMapRegisters(adapter: *mut Adapter, base: Pointer, count: u32) {
     const OPERATION: Operation = Operation::FreeMapRegisters;
     value(adapter, OPERATION, (), |edge, record| {
-        let base = RegisterBase::from_raw(base_of(base));
+        let Some(base) = RegisterBase::from_raw(base_of(base)) else {
+            bad_parameter(edge, OPERATION, "WDM-132");
+            return;
+        };
         if let Err(refusal) = record.port.free_registers(base, count) {
             edge.refused(OPERATION.name(), refusal);
         }

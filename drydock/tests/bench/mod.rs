@@ -55,13 +55,11 @@ impl Bench {
 
     pub(crate) fn description(looped: bool) -> DeviceDescription {
         DeviceDescription {
-            channel: 0,
-            request_line: 1,
             device_address: BusAddress::new(0x10),
             maximum_length: 4096,
             auto_initialize: looped,
-            demand_mode: false,
             width: DmaWidth::BITS_32,
+            ..DeviceDescription::system(0, 1)
         }
     }
 

@@ -11,7 +11,7 @@ use longshore_core::{AtMostDispatch, Dispatch, Irql, Passive, Rule};
 use longshore_hardware::{BusAddress, BusRange, DmaMemory, Lease};
 use longshore_wdm::{
     Adapter, Allocation, AllocationFlags, CompletionContext, CompletionRoutine, DeviceDescription,
-    DeviceObject, DmaCompletionStatus, DmaWidth, FlushRequest, MapRequest, Setup, SystemDma, TransferContext,
+    DeviceObject, DmaCompletionStatus, FlushRequest, MapRequest, Setup, SystemDma, TransferContext,
 };
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -90,6 +90,7 @@ impl Driver {
         let allocated = machine.raise(passive, |dispatch| {
             let request = Allocation {
                 device_object: DeviceObject(DEVICE),
+                registers: 0,
                 flags: AllocationFlags::SYNCHRONOUS,
                 routine: None,
             };
@@ -254,13 +255,9 @@ impl Driver {
 
 fn description() -> DeviceDescription {
     DeviceDescription {
-        channel: 0,
-        request_line: 0,
         device_address: BusAddress::new(0x1_0000),
         maximum_length: 4096,
-        auto_initialize: false,
-        demand_mode: false,
-        width: DmaWidth::BITS_8,
+        ..DeviceDescription::system(0, 0)
     }
 }
 
