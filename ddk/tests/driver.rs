@@ -245,3 +245,125 @@ fn a_driver_in_c_transfers_with_clang() {
         completes(&path);
     }
 }
+
+/// A transfer that is cancelled at some point. With too few bytes nothing but the cancel ends it.
+fn cancelled(order: Order, supply: usize) -> impl Fn(&Bench, &mut Passive) + Send + Clone + 'static {
+    move |bench: &Bench, _: &mut Passive| {
+        let bytes: Vec<u8> = (100..).take(supply).collect();
+        bench.port.supply(&bytes);
+        bench.driver.prepare();
+        let striker = bench.driver.clone();
+        bench.machine.arm(move |_| striker.cancel());
+        bench.driver.start(order);
+        if supply < LENGTH as usize && !order.write {
+            bench.driver.cancel();
+        }
+        bench.finish();
+        let told = bench.driver.last();
+        assert!([DmaCompletionStatus::COMPLETE, DmaCompletionStatus::CANCELLED].contains(&told));
+        assert!(told != DmaCompletionStatus::COMPLETE || bench.driver.look(DONE) == LENGTH);
+        bench.check_truth(order);
+    }
+}
+
+/// Strikes at each point in turn. Returns how many ways it can end were seen.
+fn strike_everywhere(path: &Path, scenario: impl Fn(&Bench, &mut Passive) + Send + Clone + 'static) {
+    for plan in plans(2) {
+        let quiet = one(&plan, path, scenario.clone());
+        expect_clean(&quiet, &plan);
+        for point in 0..quiet.armed_points {
+            let plan = plan.clone().strike_at(point);
+            let run = one(&plan, path, scenario.clone());
+            expect_clean(&run, &plan);
+            assert!(run.struck);
+            assert_eq!(misuses(&run), [], "{plan}");
+        }
+    }
+}
+
+/// Proves: WDM-003, WDM-016.
+#[test]
+fn a_cancel_at_every_point_is_told_truthfully_with_gcc() {
+    let Some(path) = driver("gcc", "driver-cancel-gcc.so", &[]) else {
+        return;
+    };
+    for order in ORDERS {
+        strike_everywhere(&path, cancelled(order, LENGTH as usize));
+        strike_everywhere(&path, cancelled(order, 13));
+    }
+}
+
+#[test]
+fn a_cancel_at_every_point_is_told_truthfully_with_clang() {
+    let Some(path) = driver("clang", "driver-cancel-clang.so", &[]) else {
+        return;
+    };
+    for order in ORDERS {
+        strike_everywhere(&path, cancelled(order, 13));
+    }
+}
+
+/// The device fails at each byte in turn: what moved before is there, and nothing else was touched.
+#[test]
+fn an_error_is_told_and_what_moved_before_it_is_kept() {
+    for compiler in ["gcc", "clang"] {
+        let output = if compiler == "gcc" { "driver-error-gcc.so" } else { "driver-error-clang.so" };
+        let Some(path) = driver(compiler, output, &[]) else {
+            continue;
+        };
+        for order in ORDERS {
+            for at in 0..u64::from(LENGTH) {
+                let scenario = move |bench: &Bench, _: &mut Passive| {
+                    bench.supply();
+                    bench.port.fail_at(at);
+                    bench.driver.prepare();
+                    bench.driver.start(order);
+                    bench.finish();
+                    assert_eq!(bench.driver.last(), DmaCompletionStatus::ERROR);
+                    assert_eq!(u64::from(bench.driver.look(DONE)), at);
+                    bench.check_truth(order);
+                };
+                for plan in plans(3) {
+                    let run = one(&plan, &path, scenario);
+                    expect_clean(&run, &plan);
+                    assert_eq!(misuses(&run), []);
+                }
+            }
+        }
+    }
+}
+
+/// Runs a flawed driver. Everything it does is refused, so the transfer itself ends well.
+fn flawed(output: &str, flaw: &str) -> Option<Run> {
+    let path = driver("gcc", output, &[flaw])?;
+    let scenario = |bench: &Bench, _: &mut Passive| {
+        bench.supply();
+        bench.driver.prepare();
+        bench.driver.start(ORDERS[0]);
+        bench.finish();
+        bench.check_truth(ORDERS[0]);
+    };
+    Some(one(&Plan::straight(), &path, scenario))
+}
+
+/// Proves: WDM-090, A-26.
+#[test]
+fn what_is_for_passive_is_refused_in_a_completion_routine_and_found() {
+    let Some(run) = flawed("flaw-passive.so", "-DFLAW_PASSIVE_IN_COMPLETION") else {
+        return;
+    };
+    assert_eq!(misuses(&run), [("IoGetDmaAdapter", "A-26"); 3]);
+    assert_eq!(run.findings.len(), 3);
+    assert!(run.findings.iter().all(|finding| finding.rule.0 == "A-26"));
+}
+
+/// Proves: WDM-158.
+#[test]
+fn a_map_without_the_flush_before_it_is_refused_and_found() {
+    let Some(run) = flawed("flaw-flush.so", "-DFLAW_MAP_WITHOUT_FLUSH") else {
+        return;
+    };
+    assert_eq!(misuses(&run), [("MapTransferEx", "WDM-158")]);
+    assert_eq!(run.findings.len(), 1);
+    assert_eq!(run.findings[0].rule.0, "WDM-158");
+}

@@ -146,17 +146,11 @@ VOID
 #endif
     switch (Status) {
     case DmaComplete:
-#ifndef FLAW_MAP_WITHOUT_FLUSH
-        FlushPiece(Driver, Driver->Piece);
-#else
-        Driver->Done += Driver->Piece;
-        if (Driver->Done < BUFFER_LENGTH) {
+#ifdef FLAW_MAP_WITHOUT_FLUSH
+        if (Driver->Done == 0)
             Expect(Driver, MapPiece(Driver) == STATUS_INVALID_PARAMETER);
-            Driver->Done -= DRIVER_PIECE;
-            Driver->Piece = DRIVER_PIECE;
-            FlushPiece(Driver, Driver->Piece);
-        }
 #endif
+        FlushPiece(Driver, Driver->Piece);
         if (Driver->Done < BUFFER_LENGTH)
             Continue(Driver);
         else
