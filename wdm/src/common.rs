@@ -1,9 +1,9 @@
 //! Common buffers: memory that the CPU and a device use at the same time, for as long as the driver likes.
 
 use crate::adapter::Adapter;
-use crate::limits::PAGE;
 use crate::mapping::{Refused, called};
 use crate::operations::{NotOffered, Operation};
+use crate::registers::PAGE_SIZE;
 use core::fmt;
 use core::sync::atomic::Ordering;
 use longshore_core::event::{Event, Owner, Rule};
@@ -210,14 +210,17 @@ impl<M: Machine> Adapter<M> {
         if request.length == 0 {
             return Err(CommonBufferError::NoLength);
         }
-        let pages = u64::from(request.length).div_ceil(PAGE);
+        let pages = u64::from(request.length).div_ceil(PAGE_SIZE);
         if self.is_master() && pages > u64::from(self.map_registers()) {
             return Err(CommonBufferError::TooFewRegisters);
         }
-        let whole = pages * PAGE;
-        let below = self.reach().min(request.maximum_address.unwrap_or(self.reach()));
+        let whole = pages * PAGE_SIZE;
+        let reach = u64::try_from(self.reach()).unwrap_or(u64::MAX);
+        let below = request
+            .maximum_address
+            .map_or(reach, |highest| reach.min(highest.raw()));
         let memory = self.machine().memory();
-        let lease = Lease::below(memory, whole, self.run_alignment(whole), below)
+        let lease = Lease::below(memory, whole, self.run_alignment(whole), BusAddress::new(below))
             .map_err(|_| CommonBufferError::NoMemory)?;
         self.share(&lease, request.length);
         self.record().common_buffers.fetch_add(1, Ordering::Relaxed);
@@ -243,8 +246,8 @@ impl<M: Machine> Adapter<M> {
     /// alignment can see to it.
     fn run_alignment(&self, length: u64) -> u64 {
         match self.boundary() {
-            0 => PAGE,
-            boundary => length.next_power_of_two().min(boundary).max(PAGE),
+            0 => PAGE_SIZE,
+            boundary => length.next_power_of_two().min(boundary).max(PAGE_SIZE),
         }
     }
 

@@ -1,9 +1,9 @@
 //! What a driver can ask before it transfers: what its channel can do, and what a transfer will take.
 
 use crate::adapter::Adapter;
-use crate::limits::PAGE;
 use crate::mapping::{Refused, called};
 use crate::operations::{NotOffered, Operation};
+use crate::registers::pages_spanned;
 use core::fmt;
 use longshore_core::event::Rule;
 use longshore_core::machine::Machine;
@@ -137,12 +137,6 @@ pub(crate) fn list_room(bytes: u32) -> u32 {
     bytes.saturating_sub(LIST_HEADER + LIST_PRIVATE) / LIST_ELEMENT
 }
 
-/// How many pages a range touches.
-fn pages(range: BusRange) -> u64 {
-    let first = range.start().raw() / PAGE;
-    range.end().raw().div_ceil(PAGE) - first
-}
-
 impl<M: Machine> Adapter<M> {
     /// What the adapter's channel can do.
     #[doc(alias = "GetDmaAdapterInfo")]
@@ -169,7 +163,7 @@ impl<M: Machine> Adapter<M> {
                 scatter_gather_limit: limit,
                 address_width: self.address_width(),
                 flags: 0,
-                minimum_transfer_unit: self.unit(),
+                minimum_transfer_unit: self.alignment_now(),
             })
         })
     }
@@ -189,7 +183,9 @@ impl<M: Machine> Adapter<M> {
             if ![InfoVersion::VERSION1, InfoVersion::VERSION2].contains(&version) {
                 return Err(InfoError::UnknownVersion);
             }
-            let needs = self.needs(question).ok_or(InfoError::OutsideBuffer)?;
+            let needs = self
+                .needs(question.buffer, question.offset, question.length)
+                .ok_or(InfoError::OutsideBuffer)?;
             Ok(TransferInfo {
                 map_registers: needs.pages,
                 elements: needs.elements,
@@ -202,32 +198,86 @@ impl<M: Machine> Adapter<M> {
     /// Of what start and length of a buffer should be multiples, so that nothing of it has to be copied.
     #[doc(alias = "GetDmaAlignment")]
     pub fn alignment(&self, _: &Passive) -> u32 {
-        self.unit()
+        self.alignment_now()
+    }
+
+    fn alignment_now(&self) -> u32 {
+        u32::try_from(self.unit()).unwrap_or(u32::MAX)
     }
 }
 
-/// What a part of a buffer takes.
+/// What a part of a buffer takes, at most.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Needs {
     pub(crate) pages: u32,
     pub(crate) elements: u32,
 }
 
+/// What decides how many elements a stretch of memory becomes.
+struct Limits {
+    /// The first address that is out of reach.
+    reach: u128,
+    /// What no element crosses; 0 for nothing.
+    boundary: u64,
+    /// What is not a multiple of this is copied.
+    unit: u64,
+}
+
+impl Limits {
+    /// How many elements one stretch becomes: one, and one more at each boundary; where it is copied, one for each page.
+    fn elements(&self, stretch: BusRange) -> u64 {
+        let crossed = match self.boundary {
+            0 => 0,
+            boundary => (stretch.end().raw() - 1) / boundary - stretch.start().raw() / boundary,
+        };
+        let even = stretch.start().is_aligned(self.unit) && stretch.len().is_multiple_of(self.unit);
+        if even && u128::from(stretch.end().raw()) <= self.reach {
+            1 + crossed
+        } else {
+            pages_spanned(stretch.start().raw(), stretch.len()) + crossed
+        }
+    }
+}
+
+/// Calls `each` with the pieces of a part of a buffer, those that follow each other in memory as one.
+fn stretches(buffer: Segments<'_>, offset: u64, length: u64, mut each: impl FnMut(BusRange)) {
+    let mut last = BusRange::EMPTY;
+    for piece in buffer.part(offset, length) {
+        match BusRange::new(last.start(), last.len() + piece.len()) {
+            Some(joined) if !last.is_empty() && last.end() == piece.start() => last = joined,
+            _ => {
+                if !last.is_empty() {
+                    each(last);
+                }
+                last = piece;
+            }
+        }
+    }
+    if !last.is_empty() {
+        each(last);
+    }
+}
+
 impl<M: Machine> Adapter<M> {
     /// What a part of a buffer takes, or nothing if it is no part of it.
-    pub(crate) fn needs(&self, question: TransferQuestion<'_>) -> Option<Needs> {
-        let end = question.offset.checked_add(u64::from(question.length))?;
-        if question.length == 0 || end > question.buffer.len()? {
+    pub(crate) fn needs(&self, buffer: Segments<'_>, offset: u64, length: u32) -> Option<Needs> {
+        let end = offset.checked_add(u64::from(length))?;
+        if length == 0 || end > buffer.len()? {
             return None;
         }
-        let pages: u64 = question
-            .buffer
-            .part(question.offset, u64::from(question.length))
-            .map(pages)
-            .sum();
-        let pages = u32::try_from(pages).ok()?;
+        let limits = Limits {
+            reach: self.reach(),
+            boundary: self.boundary(),
+            unit: self.unit(),
+        };
+        let (mut pages, mut elements) = (0u64, 0u64);
+        stretches(buffer, offset, u64::from(length), |stretch| {
+            pages += pages_spanned(stretch.start().raw(), stretch.len());
+            elements += limits.elements(stretch);
+        });
         Some(Needs {
-            pages,
-            elements: pages,
+            pages: u32::try_from(pages).ok()?,
+            elements: u32::try_from(elements).ok()?,
         })
     }
 }

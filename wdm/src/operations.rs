@@ -2,10 +2,32 @@
 //!
 //! Every operation is reached through an adapter (WDM-038), so here they are methods of it. This table says what a
 //! method alone cannot: which entries an adapter has, by the version its driver asked for.
+//!
+//! Nobody makes an adapter, but whoever asks a platform or a controller for one:
+//!
+//! ```compile_fail
+//! use longshore_core::{Machine, Passive};
+//! use longshore_wdm::{Adapter, SystemDma};
+//! fn alignment<M: Machine>(passive: &Passive, system: SystemDma<M>) -> u32 {
+//!     Adapter::from(system).alignment(passive)
+//! }
+//! ```
+//!
+//! ```
+//! use longshore_core::{Machine, Passive};
+//! use longshore_wdm::{Adapter, DeviceDescription, SystemDma};
+//! fn alignment<M: Machine>(passive: &Passive, system: SystemDma<M>, device: DeviceDescription) -> Option<u32> {
+//!     let adapter: Adapter<M> = system.adapter(passive, device).ok()?;
+//!     Some(adapter.alignment(passive))
+//! }
+//! ```
 
+use crate::adapter::Adapter;
+use crate::description::DescriptionVersion;
 use crate::mapping::Refused;
 use core::fmt;
-use longshore_core::event::Rule;
+use longshore_core::event::{Event, Rule};
+use longshore_core::machine::Machine;
 use longshore_core::{Irql, NtStatus};
 
 /// Since when a table has an entry. A table is as long as its release says, and later ones only append.
@@ -255,19 +277,24 @@ impl Operation {
     }
 }
 
-/// Why an adapter does not offer an operation.
+/// Why a driver may not call an operation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NotOffered {
     /// No adapter here does.
     Missing(Operation),
     /// The driver asked for an adapter of an earlier version.
     LaterVersion(Operation),
+    /// The caller runs at a level at which it must not be called.
+    WrongLevel(Operation),
 }
 
 impl NotOffered {
     /// The status the contract has for it.
     pub const fn status(self) -> NtStatus {
-        NtStatus::NOT_SUPPORTED
+        match self {
+            Self::Missing(_) | Self::LaterVersion(_) => NtStatus::NOT_SUPPORTED,
+            Self::WrongLevel(_) => NtStatus::INVALID_PARAMETER,
+        }
     }
 }
 
@@ -280,21 +307,66 @@ impl Refused for NotOffered {
         match self {
             Self::Missing(_) => None,
             Self::LaterVersion(_) => Some(Rule("WDM-249")),
+            Self::WrongLevel(_) => Some(Rule("WDM-090")),
         }
     }
 }
 
 impl fmt::Display for NotOffered {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (Self::Missing(operation) | Self::LaterVersion(operation)) = self;
-        let why = operation
-            .missing()
-            .unwrap_or("the driver asked for an adapter of an earlier version");
-        write!(f, "there is no {}: {why}", operation.name())
+        let (operation, why) = match self {
+            Self::Missing(operation) => (operation, operation.missing().unwrap_or_default()),
+            Self::LaterVersion(operation) => {
+                (operation, "the driver asked for an adapter of an earlier version")
+            }
+            Self::WrongLevel(operation) => (operation, "the caller runs at the wrong level"),
+        };
+        write!(f, "{} cannot be called: {why}", operation.name())
     }
 }
 
 impl core::error::Error for NotOffered {}
+
+impl<M: Machine> Adapter<M> {
+    /// How long the adapter's table is: by the version its driver asked for. It is not what the first word of an adapter
+    /// says, which is [`Self::TABLE_VERSION`] for all of them (A-01).
+    pub fn table(&self) -> Release {
+        match self.description().version {
+            DescriptionVersion::V0 | DescriptionVersion::V1 => Release::Version1,
+            DescriptionVersion::V2 => Release::Version2,
+            _ => Release::Version3,
+        }
+    }
+
+    /// What the first word of every adapter says, whatever its version (WDM-032).
+    pub const TABLE_VERSION: u16 = 1;
+
+    /// Whether the adapter has an operation, and why not.
+    pub fn offers(&self, operation: Operation) -> Result<(), NotOffered> {
+        operation.in_table_of(self.table())
+    }
+
+    /// Whether the caller may call an operation here and now. What is refused is reported.
+    ///
+    /// For the edge to a language without tokens and methods, before each call (A-26): in Rust what the adapter has not
+    /// cannot be called at all, and the level is a type.
+    pub fn admits(&self, operation: Operation) -> Result<(), NotOffered> {
+        let admitted = self.offers(operation).and_then(|()| {
+            if operation.level().admits(self.machine().level()) {
+                Ok(())
+            } else {
+                Err(NotOffered::WrongLevel(operation))
+            }
+        });
+        if let Err(why) = &admitted
+            && let Some(rule) = why.broken_rule()
+        {
+            self.machine()
+                .emit(Event::Misuse(operation.name(), rule, why.status()));
+        }
+        admitted
+    }
+}
 
 #[cfg(test)]
 mod tests {

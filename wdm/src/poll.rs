@@ -75,7 +75,7 @@ impl<M: Machine> TransferWatch<M> {
         let Some(mapping) = self.0.adapter.mapping_number(context) else {
             return false;
         };
-        let context = context.share();
+        let context = context.clone();
         let started = self.0.watched.with(|(watches, watched)| {
             if watched.is_some() {
                 return false;
@@ -121,7 +121,7 @@ impl<M: Machine> Inner<M> {
         let now = self.watched.with(|(_, watched)| {
             let watched = watched.as_ref()?;
             Some((
-                watched.context.share(),
+                watched.context.clone(),
                 watched.mapping,
                 watched.period,
                 watched.watch,

@@ -26,11 +26,6 @@ impl TransferContext {
         Self::default()
     }
 
-    /// Another handle to the same.
-    pub(crate) fn share(&self) -> Self {
-        Self(Arc::clone(&self.0))
-    }
-
     pub(crate) fn record(&self) -> &Arc<Record> {
         &self.0
     }
