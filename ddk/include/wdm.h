@@ -54,6 +54,10 @@ typedef UCHAR KIRQL, *PKIRQL;
 
 KIRQL NTAPI KeGetCurrentIrql(VOID);
 
+/* Up to DISPATCH_LEVEL, and down again to where one came from. */
+VOID NTAPI KeRaiseIrql(_In_ KIRQL NewIrql, _Out_ PKIRQL OldIrql);
+VOID NTAPI KeLowerIrql(_In_ KIRQL NewIrql);
+
 /* A moment of a bounded poll: everybody else may go first. At most 50 microseconds at a time. */
 VOID NTAPI KeStallExecutionProcessor(_In_ ULONG MicroSeconds);
 

@@ -1,6 +1,7 @@
 //! Calls into C code.
 #![allow(unsafe_code)] // Each function here calls one kind of C routine, through the pointer that C code handed in.
 
+use crate::abi::dma::{CompletionRoutine, DriverControl};
 use crate::abi::netdma::{
     AllocateHandler, ChainHandler, ChannelCpuAffinity, ChannelParameters, CommandHandler, FreeHandler,
     SetAffinityHandler, SuspendHandler,
@@ -10,6 +11,7 @@ use crate::edge::Edge;
 use crate::handles::Handle;
 use longshore_core::NtStatus;
 use longshore_hardware::BusAddress;
+use longshore_wdm::{DmaCompletionStatus, IoAllocationAction};
 use std::any::Any;
 use std::cell::{Cell, RefCell};
 use std::panic::resume_unwind;
@@ -64,7 +66,7 @@ fn pointer(number: usize) -> Pointer {
 // SAFETY of every call below: the pointer is not NULL, and C code handed it in (or exports it) as a routine of this
 // type, so that it is one is C's own promise; no Rust code can check it. What is passed are C's own contexts, handles
 // that are numbers, and pointers to locals that live as long as the call. No panic comes back: C code has none, and
-// ours stop at the exports. `ddk/tests/provider.rs` calls each of them.
+// ours stop at the exports. `ddk/tests/provider.rs` and `ddk/tests/driver.rs` call each of them.
 
 pub(crate) fn deferred_routine(
     edge: &Edge,
@@ -159,4 +161,39 @@ pub(crate) fn suspend(edge: &Edge, handler: SuspendHandler, channel: usize) -> (
 pub(crate) fn command(edge: &Edge, handler: CommandHandler, channel: usize) -> NtStatus {
     // SAFETY: as above.
     into_c(edge, || unsafe { handler(pointer(channel)) }).into()
+}
+
+/// AdapterControl. There are no requests here, so it gets none.
+pub(crate) fn driver_control(
+    edge: &Edge,
+    routine: DriverControl,
+    device: usize,
+    base: u64,
+    context: usize,
+) -> IoAllocationAction {
+    // SAFETY: as above.
+    let action = into_c(edge, || unsafe {
+        routine(pointer(device), null_mut(), pointer(base as usize), pointer(context))
+    });
+    IoAllocationAction(action)
+}
+
+/// DmaCompletionRoutine.
+pub(crate) fn dma_completion(
+    edge: &Edge,
+    routine: CompletionRoutine,
+    adapter: usize,
+    device: usize,
+    context: usize,
+    status: DmaCompletionStatus,
+) {
+    // SAFETY: as above.
+    into_c(edge, || unsafe {
+        routine(
+            with_exposed_provenance_mut(adapter),
+            pointer(device),
+            pointer(context),
+            status.0,
+        );
+    });
 }

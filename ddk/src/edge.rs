@@ -2,6 +2,9 @@
 
 use crate::channel::Channel;
 use crate::deferred::Deferreds;
+use crate::dma::adapters::Adapters;
+use crate::dma::contexts::Contexts;
+use crate::dma::machine::Dma;
 use crate::handles::{Handle, Handles};
 use crate::interface::Interface;
 use crate::interrupts::Interrupts;
@@ -15,6 +18,7 @@ use longshore_core::machine::{Cpu, Machine};
 use longshore_core::{Event, Irql, NtStatus, Passive, Rule};
 use longshore_netdma::NetDma;
 use longshore_netdma::registry::Misuse;
+use longshore_wdm::Platform;
 use std::fmt;
 use std::sync::{Arc, OnceLock, Weak};
 
@@ -37,6 +41,10 @@ pub struct Edge {
     pub(crate) spin_locks: SpinLocks,
     pub(crate) pool: Pool,
     pub(crate) mdls: Mdls,
+    /// The DMA of the machine, if it was opened with any.
+    pub(crate) dma: Option<Box<dyn Dma>>,
+    pub(crate) adapters: Adapters,
+    pub(crate) contexts: Contexts,
     complaint: OnceLock<Complaint>,
 }
 
@@ -47,6 +55,25 @@ impl Edge {
     /// The edge of the machine that `interface` is on; C code registers its providers there. `engine` is the CPU that
     /// plays the engine.
     pub fn open<M: Machine>(interface: &NetDma<M>, passive: &Passive, engine: Cpu) -> Arc<Self> {
+        Self::with(interface, None, passive, engine)
+    }
+
+    /// The same, where C code has its adapters of `platform`, which is on the same machine. Without one there are none.
+    pub fn open_with_dma<M: Machine>(
+        interface: &NetDma<M>,
+        platform: &Platform<M>,
+        passive: &Passive,
+        engine: Cpu,
+    ) -> Arc<Self> {
+        Self::with(interface, Some(Box::new(platform.clone())), passive, engine)
+    }
+
+    fn with<M: Machine>(
+        interface: &NetDma<M>,
+        dma: Option<Box<dyn Dma>>,
+        passive: &Passive,
+        engine: Cpu,
+    ) -> Arc<Self> {
         let _ = passive; // the queues are made here, and that is for PASSIVE
         Arc::new_cyclic(|me| {
             let world: Box<dyn World> = Box::new(Computer::new(interface.machine()));
@@ -64,6 +91,9 @@ impl Edge {
                 spin_locks: SpinLocks::default(),
                 pool: Pool::default(),
                 mdls: Mdls::default(),
+                dma,
+                adapters: Adapters::default(),
+                contexts: Contexts::default(),
                 complaint: OnceLock::new(),
             }
         })

@@ -23,6 +23,7 @@ mod calls;
 mod channel;
 mod current;
 mod deferred;
+mod dma;
 mod driver;
 pub mod edge;
 mod exports;

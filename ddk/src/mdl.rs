@@ -142,10 +142,14 @@ impl Edge {
 impl Mdls {
     /// Forgets what stands in this memory. Whether there was any.
     pub(crate) fn forget(&self, memory: &Range<usize>) -> bool {
-        let mut mdls = hold(&self.0);
-        let before = mdls.len();
-        mdls.retain(|mdl, _| !memory.contains(mdl));
-        mdls.len() < before
+        let all = hold(&self.0).keys().copied().collect::<Vec<_>>();
+        let inside: Vec<_> = all.into_iter().filter(|mdl| memory.contains(mdl)).collect();
+        // One by one: what is dropped gives shadows back, and that is for outside of the lock.
+        for mdl in &inside {
+            let record = hold(&self.0).remove(mdl);
+            drop(record);
+        }
+        !inside.is_empty()
     }
 }
 

@@ -1,14 +1,16 @@
 //! What C code points at.
 #![allow(unsafe_code)] // C code hands in pointers to its own memory; here they are read and written, once, and nowhere else.
 
-use crate::abi::dma::Mdl;
+use crate::abi::dma::{Adapter, DeviceDescription, Element, List, Mdl, TRANSFER_CONTEXT_SIZE};
 use crate::abi::netdma::ProviderCharacteristics;
 use crate::abi::types::UnicodeString;
 use crate::pool::Block;
-use longshore_hardware::{BusAddress, DmaMemory, MemoryError};
+use longshore_hardware::{BusAddress, BusRange, DmaMemory, MemoryError};
+use longshore_wdm::ElementList;
 use std::mem::MaybeUninit;
 use std::ops::Range;
 use std::ptr;
+use std::sync::atomic::AtomicU32;
 
 /// How many bytes are carried between C's memory and the machine's at once. A descriptor is always one piece.
 const PIECE: usize = 512;
@@ -172,6 +174,106 @@ pub(crate) fn set_mdl(block: &Block, mdl: Mdl) -> bool {
     let bytes = block.range();
     // SAFETY: there are enough bytes, as in `block_out`.
     bytes.len() >= size_of::<Mdl>() && unsafe { write(ptr::with_exposed_provenance_mut(bytes.start), mdl) }
+}
+
+/// Writes an adapter at the begin of a block. False if the block is too short for one.
+pub(crate) fn set_adapter(block: &Block, adapter: Adapter) -> bool {
+    let bytes = block.range();
+    // SAFETY: there are enough bytes, as in `block_out`.
+    bytes.len() >= size_of::<Adapter>()
+        && unsafe { write(ptr::with_exposed_provenance_mut(bytes.start), adapter) }
+}
+
+/// Reads a description, and no more of it than its version has.
+///
+/// # Safety
+///
+/// `at` is NULL, or 40 bytes can be read there, and 64 if the first four say version 3 or later.
+pub(crate) unsafe fn description(at: *const DeviceDescription) -> Option<DeviceDescription> {
+    // SAFETY: the first four bytes can be read.
+    let version = unsafe { read(at.cast::<u32>()) }?;
+    if version >= 3 {
+        // SAFETY: so can the whole.
+        return unsafe { read(at) };
+    }
+    let mut whole = DeviceDescription::default();
+    // SAFETY: 40 bytes can be read, and there is room for more. Every pattern of bits is a description.
+    unsafe {
+        let to = ptr::from_mut(&mut whole).cast::<u8>();
+        ptr::copy_nonoverlapping(at.cast::<u8>(), to, DeviceDescription::SIZE_BEFORE_3);
+    }
+    Some(whole)
+}
+
+/// Writes the begin of a transfer context, and zeroes behind it. False if it is NULL.
+///
+/// # Safety
+///
+/// `at` is NULL, or 128 bytes can be written there.
+pub(crate) unsafe fn set_context(at: *mut u8, words: [u64; 2]) -> bool {
+    let mut all = [0u64; TRANSFER_CONTEXT_SIZE / size_of::<u64>()];
+    all[..2].copy_from_slice(&words);
+    // SAFETY: the caller's promise.
+    unsafe { write(at.cast(), all) }
+}
+
+/// A number of C's that others may write too. `None` if it is NULL or not aligned.
+///
+/// # Safety
+///
+/// `at` is NULL, or stays there for reading and writing as long as what is returned is used.
+pub(crate) unsafe fn shared<'a>(at: *mut u32) -> Option<&'a AtomicU32> {
+    // SAFETY: it is aligned and not NULL, so the caller promises the rest. C code that writes it meanwhile, without
+    // being atomic, races with itself.
+    (!at.is_null() && at.is_aligned()).then(|| unsafe { AtomicU32::from_ptr(at) })
+}
+
+/// C's room for a list of elements.
+pub(crate) struct ListRoom {
+    at: *mut List,
+    elements: usize,
+}
+
+impl ListRoom {
+    /// So many bytes of room. `None` if they are NULL.
+    ///
+    /// # Safety
+    ///
+    /// `at` is NULL, or so many bytes can be written there as long as this lives.
+    pub(crate) unsafe fn new(at: *mut List, bytes: u32) -> Option<Self> {
+        let elements = (bytes as usize).saturating_sub(size_of::<List>()) / size_of::<Element>();
+        (!at.is_null()).then_some(Self { at, elements })
+    }
+}
+
+impl ElementList for ListRoom {
+    fn room(&self) -> usize {
+        self.elements
+    }
+
+    fn write(&mut self, elements: &[BusRange]) {
+        let fitting = elements.len().min(self.elements);
+        if self.elements == 0 {
+            return; // there may not even be room for the begin
+        }
+        let begin = List {
+            number_of_elements: fitting as u32,
+            reserved: 0,
+        };
+        // SAFETY: there is room for the begin and so many elements behind it, as `new` was promised.
+        unsafe {
+            write(self.at, begin);
+            let first = self.at.add(1).cast::<Element>();
+            for (index, range) in elements.iter().take(fitting).enumerate() {
+                let element = Element {
+                    address: range.start().into(),
+                    length: range.len() as u32,
+                    reserved: 0,
+                };
+                write(first.add(index), element);
+            }
+        }
+    }
 }
 
 #[cfg(test)]

@@ -177,7 +177,9 @@ impl Edge {
             self.refuse("LsDetachDevice", "NETDMA-015");
         }
         self.devices.remove(device);
-        if self.devices.find(|_| true).is_empty() && self.pool.blocks() > 0 {
+        let is_last = self.devices.find(|_| true).is_empty();
+        self.clear_adapters(device, is_last);
+        if is_last && self.pool.blocks() > 0 {
             self.world
                 .emit(Event::Note("C code has not freed all of its pool memory"));
         }

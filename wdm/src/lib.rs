@@ -59,7 +59,7 @@ pub use description::{
     AdapterError, DescriptionVersion, DeviceDescription, DmaSpeed, DmaWidth, InterfaceType,
 };
 pub use info::{AdapterInfo, InfoError, InfoVersion, TransferInfo, TransferQuestion};
-pub use mapping::{CompletionContext, CompletionRoutine, DeviceObject};
+pub use mapping::{CompletionContext, CompletionRoutine, DeviceObject, Refused};
 pub use operations::{LevelRule, NotOffered, Operation, Release};
 pub use platform::Platform;
 pub use poll::{EndRoutine, TransferWatch};

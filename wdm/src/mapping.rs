@@ -230,8 +230,11 @@ pub(crate) fn called<M: Machine, T, E: Refused>(
 }
 
 /// Why a call was refused, in the words of the contract.
-pub(crate) trait Refused {
+pub trait Refused {
+    /// The status the contract has for it.
     fn status(&self) -> NtStatus;
+
+    /// The rule that the caller broke, if it broke one. The machine has heard of it.
     fn broken_rule(&self) -> Option<Rule>;
 }
 

@@ -5,16 +5,19 @@ use super::{export, refuse};
 use crate::abi::types::{Kdpc, Pointer};
 use crate::calls::DeferredRoutine;
 use longshore_core::Irql;
+use crate::memory;
 use longshore_core::machine::Cpu;
 use std::ptr::{null_mut, with_exposed_provenance_mut};
 
 /// The most that `KeStallExecutionProcessor` waits, in microseconds.
 const LONGEST_STALL: u32 = 50;
 
-pub(super) fn all() -> [*const (); 15] {
+pub(super) fn all() -> [*const (); 17] {
     [
         KeGetCurrentProcessorNumber as *const (),
         KeGetCurrentIrql as *const (),
+        KeRaiseIrql as *const (),
+        KeLowerIrql as *const (),
         KeStallExecutionProcessor as *const (),
         KeInitializeSpinLock as *const (),
         KeAcquireSpinLockRaiseToDpc as *const (),
@@ -39,6 +42,35 @@ pub(super) extern "C" fn KeGetCurrentProcessorNumber() -> u32 {
 #[unsafe(no_mangle)]
 pub(super) extern "C" fn KeGetCurrentIrql() -> u8 {
     export(Irql::PASSIVE.0, |edge| edge.world.level().0)
+}
+
+/// # Safety
+///
+/// The place for the level is NULL or can be written.
+#[unsafe(no_mangle)]
+pub(super) unsafe extern "C" fn KeRaiseIrql(level: u8, place: *mut u8) {
+    let before = export(Irql::PASSIVE.0, |edge| {
+        let before = edge.world.level();
+        if (before..=Irql::DISPATCH).contains(&Irql(level)) {
+            edge.world.set_level(Irql(level));
+        } else {
+            refuse(edge, "KeRaiseIrql");
+        }
+        before.0
+    });
+    // SAFETY: the caller's promise.
+    unsafe { memory::write(place, before) };
+}
+
+#[unsafe(no_mangle)]
+pub(super) extern "C" fn KeLowerIrql(level: u8) {
+    export((), |edge| {
+        if Irql(level) > edge.world.level() || edge.spin_locks.held_here(edge.world.as_ref()) {
+            return refuse(edge, "KeLowerIrql");
+        }
+        edge.world.set_level(Irql(level));
+        edge.world.point();
+    });
 }
 
 #[unsafe(no_mangle)]

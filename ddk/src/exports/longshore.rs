@@ -1,7 +1,7 @@
 //! The routines of `longshore.h`.
 #![allow(non_snake_case, reason = "named like Windows' own")]
 
-use super::export;
+use super::{export, no_machine};
 use crate::abi::types::{PhysicalAddress, Pointer, Status};
 use crate::calls::ServiceRoutine;
 use crate::edge::{Edge, LEVEL};
@@ -39,10 +39,6 @@ fn status(result: Result<(), MemoryError>) -> Status {
 
 fn refuse(edge: &Edge, call: &'static str) -> Status {
     edge.misuse(call, LEVEL, NtStatus::INVALID_PARAMETER).into()
-}
-
-fn no_machine() -> Status {
-    NtStatus::INVALID_DEVICE_STATE.into()
 }
 
 /// # Safety

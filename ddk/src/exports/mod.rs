@@ -4,11 +4,15 @@
 //! leaves one: it goes on when the C code has returned.
 #![allow(unsafe_code)] // Symbols without mangled names, and pointers of C code that are passed to `memory`.
 
+mod absent;
+mod dma;
 mod kernel;
 mod longshore;
 mod mdl;
 mod netdma;
+mod table;
 
+use crate::abi::types::Status;
 use crate::calls;
 use crate::current;
 use crate::edge::{Edge, LEVEL};
@@ -34,6 +38,11 @@ fn refuse(edge: &Edge, call: &'static str) {
     edge.misuse(call, LEVEL, NtStatus::INVALID_PARAMETER);
 }
 
+/// What is returned without a machine.
+fn no_machine() -> Status {
+    NtStatus::INVALID_DEVICE_STATE.into()
+}
+
 /// Makes the linker keep every routine, though no Rust code calls one.
 pub(crate) fn keep() {
     std::hint::black_box([
@@ -41,6 +50,7 @@ pub(crate) fn keep() {
         &kernel::all(),
         &longshore::all(),
         &mdl::all(),
+        &dma::all(),
     ]);
 }
 

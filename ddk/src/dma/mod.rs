@@ -1,0 +1,11 @@
+//! The DMA of C code.
+//!
+//! * [`machine`]: the DMA of a machine behind a vtable;
+//! * [`adapters`]: where adapters stand, and what each of them offers;
+//! * [`contexts`]: transfer contexts, by number;
+//! * [`transfers`]: the calls of a transfer, in the words of `longshore_wdm`.
+
+pub(crate) mod adapters;
+pub(crate) mod contexts;
+pub(crate) mod machine;
+pub(crate) mod transfers;

@@ -1,0 +1,367 @@
+//! The routines of `dmaops.h`: the operations that the tables of adapters lead to, and nothing else does.
+#![allow(non_snake_case, reason = "the names are Windows' own")]
+
+use super::{export, no_machine};
+use crate::abi::dma::{
+    Adapter, AdapterInfo, CompletionRoutine, DeviceDescription, DriverControl, List, Mdl, TransferInfo,
+    TransferInfo2,
+};
+use crate::abi::types::{Pointer, Status};
+use crate::dma::adapters::Record;
+use crate::dma::transfers::{MapExtras, Part, Request};
+use crate::edge::Edge;
+use crate::memory::{self, ListRoom};
+use longshore_core::{NtStatus, Rule};
+use longshore_wdm::{DeviceObject, ElementList, IoAllocationAction, Operation, RegisterBase};
+use std::ptr::{null_mut, with_exposed_provenance_mut};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+pub(super) fn all() -> [*const (); 1] {
+    [IoGetDmaAdapter as *const ()]
+}
+
+/// Runs an operation that its caller may make; any other is answered with `refused`.
+pub(super) fn value<R: Copy>(
+    adapter: *mut Adapter,
+    operation: Operation,
+    refused: R,
+    body: impl FnOnce(&Edge, &Arc<Record>) -> R,
+) -> R {
+    export(refused, |edge| {
+        let record = edge.adapter_for(adapter.addr(), operation);
+        record.map_or(refused, |record| body(edge, &record))
+    })
+}
+
+/// The same for one that returns a status.
+pub(super) fn status(
+    adapter: *mut Adapter,
+    operation: Operation,
+    body: impl FnOnce(&Edge, &Arc<Record>) -> Result<(), NtStatus>,
+) -> Status {
+    export(no_machine(), |edge| {
+        let record = edge.adapter_for(adapter.addr(), operation);
+        let done = record.and_then(|record| body(edge, &record));
+        done.err().unwrap_or(NtStatus::SUCCESS).into()
+    })
+}
+
+/// A parameter is none.
+fn bad_parameter(edge: &Edge, operation: Operation, rule: &'static str) -> NtStatus {
+    edge.misuse(operation.name(), Rule(rule), NtStatus::INVALID_PARAMETER)
+}
+
+fn base_of(pointer: Pointer) -> u64 {
+    pointer.addr() as u64
+}
+
+/// # Safety
+///
+/// The pointers are NULL or what the header says.
+#[unsafe(no_mangle)]
+pub(super) unsafe extern "C" fn IoGetDmaAdapter(
+    device: Pointer,
+    description: *const DeviceDescription,
+    registers: *mut u32,
+) -> *mut Adapter {
+    export(null_mut(), |edge| {
+        // SAFETY: the caller's promise.
+        let given = unsafe { memory::description(description) };
+        let got = edge.get_adapter(device.addr(), given, super::table::of);
+        let (adapter, count) = got.unwrap_or_default();
+        // SAFETY: the caller's promise. Where it is NULL nobody wants to know.
+        unsafe { memory::write(registers, count) };
+        with_exposed_provenance_mut(adapter)
+    })
+}
+
+pub(super) extern "C" fn PutDmaAdapter(adapter: *mut Adapter) {
+    value(adapter, Operation::PutDmaAdapter, (), |edge, record| {
+        edge.put_adapter(record);
+    });
+}
+
+pub(super) extern "C" fn GetDmaAlignment(adapter: *mut Adapter) -> u32 {
+    value(adapter, Operation::GetDmaAlignment, 1, |_, record| {
+        record.port.alignment()
+    })
+}
+
+pub(super) extern "C" fn ReadDmaCounter(adapter: *mut Adapter) -> u32 {
+    value(adapter, Operation::ReadDmaCounter, 0, |_, record| {
+        record.port.read_counter()
+    })
+}
+
+/// # Safety
+///
+/// The answer is NULL, or as long as its version says.
+pub(super) unsafe extern "C" fn GetDmaAdapterInfo(adapter: *mut Adapter, info: *mut AdapterInfo) -> Status {
+    const OPERATION: Operation = Operation::GetDmaAdapterInfo;
+    status(adapter, OPERATION, |edge, record| {
+        // SAFETY: the caller's promise; each version begins with its number.
+        let version = unsafe { memory::read(info.cast::<u32>()) };
+        let version = version.ok_or_else(|| bad_parameter(edge, OPERATION, "WDM-073"))?;
+        let told = record.port.info(version);
+        let told = told.map_err(|refusal| edge.refused(OPERATION.name(), refusal))?;
+        let answer = AdapterInfo {
+            version,
+            padding: 0,
+            read_dma_counter_available: u32::from(told.read_counter_available),
+            scatter_gather_limit: told.scatter_gather_limit,
+            dma_address_width: told.address_width,
+            flags: told.flags,
+            minimum_transfer_unit: told.minimum_transfer_unit,
+        };
+        // SAFETY: the caller's promise.
+        unsafe { memory::write(info, answer) };
+        Ok(())
+    })
+}
+
+/// # Safety
+///
+/// The answer is NULL, or as long as its version says.
+pub(super) unsafe extern "C" fn GetDmaTransferInfo(
+    adapter: *mut Adapter,
+    mdl: *mut Mdl,
+    offset: u64,
+    length: u32,
+    write_only: u8,
+    info: *mut TransferInfo,
+) -> Status {
+    const OPERATION: Operation = Operation::GetDmaTransferInfo;
+    status(adapter, OPERATION, |edge, record| {
+        // SAFETY: the caller's promise; each version begins with its number.
+        let version = unsafe { memory::read(info.cast::<u32>()) };
+        let version = version.ok_or_else(|| bad_parameter(edge, OPERATION, "WDM-111"))?;
+        let part = Part {
+            mdl: mdl.addr(),
+            base: 0,
+            offset,
+            length,
+            write_to_device: write_only != 0,
+        };
+        let told = edge.transfer_info(record, version, part)?;
+        let first = TransferInfo {
+            version,
+            map_register_count: told.map_registers,
+            scatter_gather_element_count: told.elements,
+            scatter_gather_list_size: told.list_size,
+        };
+        // SAFETY: the caller's promise. Only version 2 has the number of pages.
+        unsafe {
+            match told.logical_pages {
+                Some(logical_page_count) => memory::write(
+                    info.cast(),
+                    TransferInfo2 {
+                        first,
+                        logical_page_count,
+                    },
+                ),
+                None => memory::write(info, first),
+            }
+        };
+        Ok(())
+    })
+}
+
+/// # Safety
+///
+/// The context is NULL or has 128 bytes.
+pub(super) unsafe extern "C" fn InitializeDmaTransferContext(
+    adapter: *mut Adapter,
+    context: Pointer,
+) -> Status {
+    const OPERATION: Operation = Operation::InitializeDmaTransferContext;
+    status(adapter, OPERATION, |edge, record| {
+        // SAFETY: the caller's promise. Whatever is there, every pattern of bits is words.
+        let words = unsafe { memory::read(context.cast::<[u64; 2]>()) };
+        let words = words.ok_or_else(|| bad_parameter(edge, OPERATION, "WDM-114"))?;
+        let words = edge.initialize_context(record, words)?;
+        // SAFETY: the caller's promise.
+        unsafe { memory::set_context(context.cast(), words) };
+        Ok(())
+    })
+}
+
+/// # Safety
+///
+/// The context is NULL or has 128 bytes, and the place for the base is NULL or can be written.
+pub(super) unsafe extern "C" fn AllocateAdapterChannelEx(
+    adapter: *mut Adapter,
+    device: Pointer,
+    context: Pointer,
+    registers: u32,
+    flags: u32,
+    routine: Option<DriverControl>,
+    argument: Pointer,
+    place: *mut Pointer,
+) -> Status {
+    const OPERATION: Operation = Operation::AllocateAdapterChannelEx;
+    status(adapter, OPERATION, |edge, record| {
+        // SAFETY: the caller's promise.
+        let words = unsafe { memory::read(context.cast::<[u64; 2]>()) };
+        let words = words.ok_or_else(|| bad_parameter(edge, OPERATION, "WDM-114"))?;
+        let request = Request {
+            device: device.expose_provenance(),
+            registers,
+            flags,
+            routine,
+            context: argument.expose_provenance(),
+            place: !place.is_null(),
+        };
+        let base = edge.allocate_channel(record, words, request)?;
+        // SAFETY: the caller's promise. Only a synchronous request has a place, and it is the caller's still.
+        unsafe { memory::write(place, with_exposed_provenance_mut(base as usize)) };
+        Ok(())
+    })
+}
+
+pub(super) extern "C" fn ConfigureAdapterChannel(
+    adapter: *mut Adapter,
+    function: u32,
+    argument: Pointer,
+) -> Status {
+    const OPERATION: Operation = Operation::ConfigureAdapterChannel;
+    status(adapter, OPERATION, |edge, record| {
+        let context = record.port.holder(None).unwrap_or_default();
+        let answer = record
+            .port
+            .configure(&context, function, argument.expose_provenance());
+        match answer.map_err(|refusal| edge.refused(OPERATION.name(), refusal))? {
+            NtStatus::SUCCESS => Ok(()),
+            other => Err(other),
+        }
+    })
+}
+
+/// # Safety
+///
+/// The context is NULL or has 128 bytes.
+pub(super) unsafe extern "C" fn CancelAdapterChannel(
+    adapter: *mut Adapter,
+    device: Pointer,
+    context: Pointer,
+) -> u8 {
+    const OPERATION: Operation = Operation::CancelAdapterChannel;
+    value(adapter, OPERATION, 0, |edge, record| {
+        // SAFETY: the caller's promise.
+        let Some(words) = (unsafe { memory::read(context.cast::<[u64; 2]>()) }) else {
+            bad_parameter(edge, OPERATION, "WDM-142");
+            return 0;
+        };
+        let device = DeviceObject(device.expose_provenance());
+        u8::from(record.port.cancel_allocation(&edge.context(words), device))
+    })
+}
+
+/// # Safety
+///
+/// The length is NULL or stays there until the map is flushed; the list is NULL or as long as it is said to be.
+pub(super) unsafe extern "C" fn MapTransferEx(
+    adapter: *mut Adapter,
+    mdl: *mut Mdl,
+    base: Pointer,
+    offset: u64,
+    device_offset: u32,
+    length: *mut u32,
+    write_to_device: u8,
+    list: *mut List,
+    list_length: u32,
+    routine: Option<CompletionRoutine>,
+    argument: Pointer,
+) -> Status {
+    const OPERATION: Operation = Operation::MapTransferEx;
+    status(adapter, OPERATION, |edge, record| {
+        // SAFETY: the caller's promise.
+        let (mapped, mut room) = unsafe { (memory::shared(length), ListRoom::new(list, list_length)) };
+        let mapped = mapped.ok_or_else(|| bad_parameter(edge, OPERATION, "WDM-152"))?;
+        if list.is_null() && list_length != 0 {
+            return Err(bad_parameter(edge, OPERATION, "WDM-156"));
+        }
+        let part = Part {
+            mdl: mdl.addr(),
+            base: base_of(base),
+            offset,
+            length: mapped.load(Ordering::Relaxed),
+            write_to_device: write_to_device != 0,
+        };
+        let extras = MapExtras {
+            device_offset,
+            mapped: Some(mapped),
+            list: room.as_mut().map(|room| -> &mut dyn ElementList { room }),
+            routine,
+            context: argument.expose_provenance(),
+        };
+        edge.map_transfer(record, part, extras).map(drop)
+    })
+}
+
+pub(super) extern "C" fn FlushAdapterBuffersEx(
+    adapter: *mut Adapter,
+    mdl: *mut Mdl,
+    base: Pointer,
+    offset: u64,
+    length: u32,
+    write_to_device: u8,
+) -> Status {
+    status(adapter, Operation::FlushAdapterBuffersEx, |edge, record| {
+        let part = Part {
+            mdl: mdl.addr(),
+            base: base_of(base),
+            offset,
+            length,
+            write_to_device: write_to_device != 0,
+        };
+        edge.flush_buffers(record, part)
+    })
+}
+
+/// # Safety
+///
+/// The context is NULL or has 128 bytes.
+pub(super) unsafe extern "C" fn CancelMappedTransfer(adapter: *mut Adapter, context: Pointer) -> Status {
+    const OPERATION: Operation = Operation::CancelMappedTransfer;
+    status(adapter, OPERATION, |edge, record| {
+        // SAFETY: the caller's promise.
+        let words = unsafe { memory::read(context.cast::<[u64; 2]>()) };
+        let words = words.ok_or_else(|| bad_parameter(edge, OPERATION, "WDM-180"))?;
+        let done = record.port.cancel_mapped(&edge.context(words));
+        done.map_err(|refusal| edge.refused(OPERATION.name(), refusal))
+    })
+}
+
+pub(super) extern "C" fn FreeAdapterChannel(adapter: *mut Adapter) {
+    const OPERATION: Operation = Operation::FreeAdapterChannel;
+    value(adapter, OPERATION, (), |edge, record| {
+        let context = record.port.holder(None).unwrap_or_default();
+        if let Err(refusal) = record.port.free_channel(&context) {
+            edge.refused(OPERATION.name(), refusal);
+        }
+    });
+}
+
+pub(super) extern "C" fn FreeAdapterObject(adapter: *mut Adapter, action: u32) {
+    const OPERATION: Operation = Operation::FreeAdapterObject;
+    value(adapter, OPERATION, (), |edge, record| {
+        let context = record.port.holder(None).unwrap_or_default();
+        if let Err(refusal) = record.port.free_object(&context, IoAllocationAction(action)) {
+            edge.refused(OPERATION.name(), refusal);
+        }
+    });
+}
+
+pub(super) extern "C" fn FreeMapRegisters(adapter: *mut Adapter, base: Pointer, count: u32) {
+    const OPERATION: Operation = Operation::FreeMapRegisters;
+    value(adapter, OPERATION, (), |edge, record| {
+        let Some(base) = RegisterBase::from_raw(base_of(base)) else {
+            bad_parameter(edge, OPERATION, "WDM-132");
+            return;
+        };
+        if let Err(refusal) = record.port.free_registers(base, count) {
+            edge.refused(OPERATION.name(), refusal);
+        }
+    });
+}

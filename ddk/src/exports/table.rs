@@ -1,0 +1,67 @@
+//! The tables of operations, one for each length.
+
+use super::{absent, dma};
+use crate::abi::operations::Operations;
+use longshore_wdm::Release;
+
+/// A table that says it is so long. What stands behind that refuses.
+const fn table(size: u32) -> Operations {
+    Operations {
+        size,
+        put_dma_adapter: dma::PutDmaAdapter,
+        allocate_common_buffer: absent::AllocateCommonBuffer,
+        free_common_buffer: absent::FreeCommonBuffer,
+        allocate_adapter_channel: absent::AllocateAdapterChannel,
+        flush_adapter_buffers: absent::FlushAdapterBuffers,
+        free_adapter_channel: dma::FreeAdapterChannel,
+        free_map_registers: dma::FreeMapRegisters,
+        map_transfer: absent::MapTransfer,
+        get_dma_alignment: dma::GetDmaAlignment,
+        read_dma_counter: dma::ReadDmaCounter,
+        get_scatter_gather_list: absent::GetScatterGatherList,
+        put_scatter_gather_list: absent::PutScatterGatherList,
+        calculate_scatter_gather_list: absent::CalculateScatterGatherList,
+        build_scatter_gather_list: absent::BuildScatterGatherList,
+        build_mdl_from_scatter_gather_list: absent::BuildMdlFromScatterGatherList,
+        get_dma_adapter_info: dma::GetDmaAdapterInfo,
+        get_dma_transfer_info: dma::GetDmaTransferInfo,
+        initialize_dma_transfer_context: dma::InitializeDmaTransferContext,
+        allocate_common_buffer_ex: absent::AllocateCommonBufferEx,
+        allocate_adapter_channel_ex: dma::AllocateAdapterChannelEx,
+        configure_adapter_channel: dma::ConfigureAdapterChannel,
+        cancel_adapter_channel: dma::CancelAdapterChannel,
+        map_transfer_ex: dma::MapTransferEx,
+        get_scatter_gather_list_ex: absent::GetScatterGatherListEx,
+        build_scatter_gather_list_ex: absent::BuildScatterGatherListEx,
+        flush_adapter_buffers_ex: dma::FlushAdapterBuffersEx,
+        free_adapter_object: dma::FreeAdapterObject,
+        cancel_mapped_transfer: dma::CancelMappedTransfer,
+        allocate_domain_common_buffer: absent::AllocateDomainCommonBuffer,
+        flush_dma_buffer: absent::FlushDmaBuffer,
+        join_dma_domain: absent::JoinDmaDomain,
+        leave_dma_domain: absent::LeaveDmaDomain,
+        get_dma_domain: absent::GetDmaDomain,
+        allocate_common_buffer_with_bounds: absent::AllocateCommonBufferWithBounds,
+        allocate_common_buffer_vector: absent::AllocateCommonBufferVector,
+        get_common_buffer_from_vector_by_index: absent::GetCommonBufferFromVectorByIndex,
+        free_common_buffer_from_vector: absent::FreeCommonBufferFromVector,
+        free_common_buffer_vector: absent::FreeCommonBufferVector,
+        create_common_buffer_from_mdl: absent::CreateCommonBufferFromMdl,
+    }
+}
+
+static TABLES: [Operations; 3] = [
+    table(Operations::SIZE_1),
+    table(Operations::SIZE_2),
+    table(Operations::SIZE_3),
+];
+
+/// The table of an adapter whose driver asked for this version.
+pub(super) fn of(release: Release) -> *const Operations {
+    let [first, second, third] = &TABLES;
+    match release {
+        Release::Version1 => first,
+        Release::Version2 => second,
+        _ => third,
+    }
+}
