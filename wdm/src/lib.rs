@@ -34,11 +34,8 @@ mod limits;
 mod map;
 mod mapping;
 mod master;
-<<<<<<< HEAD
 pub mod operations;
-=======
 mod plan;
->>>>>>> wdm
 pub mod platform;
 pub mod poll;
 pub mod registers;

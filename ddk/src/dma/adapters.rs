@@ -174,11 +174,7 @@ impl Edge {
     }
 
     /// The adapter of a call that its caller may make, or what the call is refused with.
-    pub(crate) fn adapter_for(
-        &self,
-        adapter: usize,
-        operation: Operation,
-    ) -> Result<Arc<Record>, NtStatus> {
+    pub(crate) fn adapter_for(&self, adapter: usize, operation: Operation) -> Result<Arc<Record>, NtStatus> {
         let call = operation.name();
         let Some(record) = self.adapters.get(adapter) else {
             return Err(self.misuse(call, Rule("WDM-038"), NtStatus::INVALID_PARAMETER));

@@ -83,8 +83,12 @@ pub(crate) trait Port: Send + Sync {
     fn initialize(&self, context: &mut TransferContext) -> Result<(), Refusal>;
     fn allocate(&self, context: &TransferContext, wanted: Wanted) -> Result<Option<RegisterBase>, Refusal>;
     fn cancel_allocation(&self, context: &TransferContext, device: DeviceObject) -> bool;
-    fn configure(&self, context: &TransferContext, function: u32, argument: usize)
-    -> Result<NtStatus, Refusal>;
+    fn configure(
+        &self,
+        context: &TransferContext,
+        function: u32,
+        argument: usize,
+    ) -> Result<NtStatus, Refusal>;
     fn map(&self, context: &TransferContext, piece: Piece<'_>) -> Result<u32, Refusal>;
     fn flush(&self, context: &TransferContext, request: FlushRequest<'_>) -> Result<(), Refusal>;
     fn cancel_mapped(&self, context: &TransferContext) -> Result<(), Refusal>;
