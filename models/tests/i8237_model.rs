@@ -68,12 +68,12 @@ impl Requester for Device {
     }
 
     fn give(&mut self, cycle: Cycle) -> u16 {
-        self.asks -= 1;
+        self.asks = self.asks.saturating_sub(1);
         u16::from(cycle.channel) * 0x1111
     }
 
     fn take(&mut self, _: Cycle, data: u16) {
-        self.asks -= 1;
+        self.asks = self.asks.saturating_sub(1);
         assert_eq!(Some(data), self.takes);
     }
 }
@@ -252,4 +252,140 @@ fn other_state_is_refused() {
     let mut foreign = good;
     foreign[0] = b'x';
     assert_eq!(I8237::new().restore(&foreign), Err(SnapshotError::Foreign));
+}
+
+/// What a test of decisions does to the pair: ports, then steps with a device that gives zeros.
+struct Board {
+    dma: I8237,
+    device: Device,
+    memory: Memory,
+}
+
+impl Board {
+    /// Channel 1 moves eight bytes in block mode, to address zero.
+    fn with_block() -> Self {
+        let mut board = Self {
+            dma: I8237::new(),
+            device: Device { asks: 0, takes: None },
+            memory: Memory::new(),
+        };
+        board.out(&[
+            (0xd6, 0xc0),
+            (0xd4, 0),
+            (0x0b, 0x81),
+            (0x83, 0),
+            (0x02, 0),
+            (0x02, 0),
+            (0x03, 7),
+            (0x03, 0),
+            (0x0a, 1),
+        ]);
+        board
+    }
+
+    fn out(&mut self, values: &[(u16, u8)]) {
+        for &(port, value) in values {
+            assert_eq!(self.dma.write(port, value), Ok(()));
+        }
+    }
+
+    fn step(&mut self) -> Step {
+        self.dma.step(&mut &self.memory, &mut self.device)
+    }
+
+    /// Begins the block; after its first byte the device no longer asks.
+    fn begin(&mut self) {
+        self.device.asks = 1;
+        assert_eq!(self.step(), Step::Worked);
+        self.device.asks = 0;
+    }
+}
+
+/// 8237A, "Master Clear": a block that has begun is over, also when the channel is unmasked at once.
+#[test]
+fn master_clear_ends_a_block() {
+    let mut board = Board::with_block();
+    board.out(&[(0x0b, 0x85)]);
+    board.begin();
+    board.out(&[(0x0d, 0), (0x0a, 1)]);
+    assert_eq!(board.step(), Step::Idle);
+}
+
+/// Decided here: masking a channel ends its hold on the bus, and a later unmasking does not bring it back.
+#[test]
+fn a_mask_ends_a_block() {
+    let mut board = Board::with_block();
+    board.out(&[(0x0b, 0x85)]);
+    board.begin();
+    assert_eq!(board.step(), Step::Worked, "the block goes on without a request");
+    board.out(&[(0x0a, 5)]);
+    assert_eq!(board.step(), Step::Idle);
+    board.out(&[(0x0a, 1)]);
+    assert_eq!(board.step(), Step::Idle);
+}
+
+/// Decided here: controller 1 gets no bus through a channel 4 that is not in cascade mode.
+#[test]
+fn channel_4_passes_nothing_on_in_another_mode() {
+    let mut board = Board::with_block();
+    board.out(&[(0x0b, 0x45), (0xd6, 0x40)]);
+    board.device.asks = 1;
+    assert_eq!(board.step(), Step::Idle);
+    board.out(&[(0xd6, 0xc0)]);
+    assert_eq!(board.step(), Step::Worked);
+}
+
+/// AT: controller 2 cannot copy memory, so a request by software on channel 4 stands in nobody's way.
+#[test]
+fn controller_2_copies_no_memory() {
+    let mut board = Board::with_block();
+    board.out(&[
+        (0xd0, 0x01),
+        (0xd2, 0x04),
+        (0x8b, 0),
+        (0xd6, 0x45),
+        (0xc4, 0),
+        (0xc4, 0),
+        (0xc6, 0),
+        (0xc6, 0),
+        (0xd4, 1),
+    ]);
+    board.device.asks = 1;
+    board.out(&[(0x0f, 0x0f)]);
+    assert_eq!(board.step(), Step::Worked);
+    assert_eq!(board.memory.0.lock().unwrap()[..3], [0x55, 0x55, 0]);
+}
+
+/// 8237A, "Request Register": software may ask on a channel in block mode only; decided here: else nothing moves.
+#[test]
+fn software_asks_in_vain_outside_of_block_mode() {
+    for (mode, moves) in [
+        (0x01, Step::Idle),
+        (0x41, Step::Idle),
+        (0xc1, Step::Idle),
+        (0x81, Step::Worked),
+    ] {
+        let mut board = Board::with_block();
+        board.out(&[(0x0b, mode), (0x09, 5)]);
+        assert_eq!(board.dma.read(0x08), Ok(0x20));
+        assert_eq!(board.step(), moves, "mode {mode:02x}");
+    }
+}
+
+/// 8237A, "Status Register": the lines are looked at when it is read, and before anything is written.
+#[test]
+fn the_lines_are_seen_at_each_access() {
+    let device = Device { asks: 0, takes: None };
+    let mut wired = Wired::new(I8237::new().with_quirks(Quirks::ONE_REQUEST_BIT), device);
+    wired.devices().asks = 1;
+    assert_eq!(wired.read(0x08, Width::Byte), Ok(0xf0));
+    wired.devices().asks = 0;
+    assert_eq!(wired.read(0x08, Width::Byte), Ok(0x00));
+    wired.devices().asks = 1;
+    assert_eq!(wired.write(0x0d, Width::Byte, 0), Ok(()));
+    assert_eq!(
+        wired.read(0x08, Width::Byte),
+        Ok(0x00),
+        "forgotten, since it asked before the clear"
+    );
 }

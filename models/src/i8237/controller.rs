@@ -193,13 +193,10 @@ impl Controller {
     /// Who of `present` is served next: whoever keeps the bus, or else by priority.
     pub(crate) fn pick(&self, present: u8, quirks: Quirks) -> Option<u8> {
         let ready = self.ready(quirks) & present;
-        if let Some(channel) = self.serving.filter(|&channel| self.keeps(channel, ready)) {
-            return Some(channel);
-        }
         let first = if self.rotates() { self.first } else { 0 };
-        (0..4)
-            .map(|n| (first + n) & 3)
-            .find(|channel| ready & 1 << channel != 0)
+        let mut by_priority = (0..4).map(|n| (first + n) & 3);
+        self.serving
+            .or_else(|| by_priority.find(|channel| ready & 1 << channel != 0))
     }
 
     /// Whether the channel that has the bus goes on: a block needs no request once it has begun.
