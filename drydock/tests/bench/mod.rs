@@ -4,6 +4,7 @@
 pub(crate) mod driver;
 
 use longshore_core::Passive;
+use longshore_core::event::{Event, Owner, Rule};
 use longshore_core::machine::{Cpu, Machine as _};
 use longshore_drydock::machine::{Device, Machine, Memory};
 use longshore_drydock::reference::{
@@ -169,4 +170,16 @@ pub(crate) fn strike_runs(about: &str, go: impl Fn(Plan) -> Run) {
             assert!(run.struck);
         }
     }
+}
+
+/// Runs a scenario that makes its own hardware.
+pub(crate) fn go(plan: Plan, scenario: impl Fn(&Machine, &mut Passive) + Send + 'static) -> Run {
+    run(&Config::default(), &plan, Default::default(), scenario)
+}
+
+/// Memory that whoever wants may touch, as that of a device.
+pub(crate) fn shared(machine: &Machine, len: u64, align: u64) -> Lease<Memory> {
+    let lease = Lease::new(machine.memory(), len, align).unwrap();
+    machine.emit(Event::Handover(lease.range(), Owner::Both, Rule("WDM-024")));
+    lease
 }
