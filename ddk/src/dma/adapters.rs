@@ -185,6 +185,7 @@ impl Edge {
         match operation.in_table_of(record.release) {
             Ok(()) => Ok(record),
             Err(NotOffered::Missing(_)) => Err(NtStatus::NOT_SUPPORTED),
+            Err(NotOffered::WrongLevel(_)) => Err(self.misuse(call, LEVEL, NtStatus::UNSUCCESSFUL)),
             Err(NotOffered::LaterVersion(_)) => {
                 Err(self.misuse(call, Rule("WDM-249"), NtStatus::NOT_SUPPORTED))
             }
