@@ -72,6 +72,15 @@ pub enum Event {
     Callback(&'static str, u64),
     /// The caller broke the contract; the call was refused with this status.
     Misuse(&'static str, Rule, NtStatus),
+    /// The caller did what Windows' own DMA verifier stops a machine for.
+    VerifierStop {
+        /// The call.
+        call: &'static str,
+        /// The first parameter of its bug check 0xE6.
+        code: u8,
+        /// The rule that the caller broke.
+        rule: Rule,
+    },
     /// A state table was consulted.
     Transition {
         /// Which table.

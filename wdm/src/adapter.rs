@@ -8,6 +8,7 @@ use crate::registers::{MapRegisters, RegisterBase, pages_spanned};
 use crate::state::{Answer, Input, Refusal, State};
 use crate::system::{Policy, Setup, SystemDma};
 use crate::transfer::TransferContext;
+use crate::verifier::{self, Code};
 use alloc::collections::LinkedList;
 use alloc::sync::Arc;
 use core::fmt;
@@ -76,6 +77,10 @@ impl<M: Machine> Refused for PutRefused<M> {
 
     fn broken_rule(&self) -> Option<Rule> {
         self.why.broken_rule()
+    }
+
+    fn code(&self, call: &'static str) -> Option<Code> {
+        verifier::of_refusal(self.why, call)
     }
 }
 

@@ -8,6 +8,7 @@ use crate::registers::{MapRegisters, RegisterBase, Run, Waiting};
 use crate::state::{self, Answer, Input, Refusal};
 use crate::status::{AllocationFlags, IoAllocationAction};
 use crate::transfer::TransferContext;
+use crate::verifier::{self, Code};
 use alloc::boxed::Box;
 use alloc::collections::LinkedList;
 use alloc::sync::Arc;
@@ -109,6 +110,10 @@ impl<M: Machine> Refused for AllocationRefused<M> {
             AllocateError::TooManyRegisters => Some(Rule("WDM-122")),
             AllocateError::Refused(refusal) => refusal.broken_rule(),
         }
+    }
+
+    fn code(&self, call: &'static str) -> Option<Code> {
+        verifier::of_allocation(self.why, call)
     }
 }
 

@@ -4,6 +4,7 @@ use crate::adapter::Adapter;
 use crate::mapping::{Refused, called};
 use crate::operations::{NotOffered, Operation};
 use crate::registers::PAGE_SIZE;
+use crate::verifier::Code;
 use core::fmt;
 use core::sync::atomic::Ordering;
 use longshore_core::event::{Event, Owner, Rule};
@@ -168,6 +169,11 @@ impl<M: Machine> Refused for FreeRefused<M> {
 
     fn broken_rule(&self) -> Option<Rule> {
         Some(Rule("WDM-221"))
+    }
+
+    fn code(&self, call: &'static str) -> Option<Code> {
+        let _ = call;
+        Some(Code::COMMON_BUFFER_FREED_TWICE)
     }
 }
 

@@ -2,6 +2,7 @@
 
 use crate::mapping::Refused;
 use crate::system::Policy;
+use crate::verifier::{self, Code};
 use core::fmt;
 use longshore_core::NtStatus;
 use longshore_core::event::Rule;
@@ -321,12 +322,18 @@ impl Refused for AdapterError {
 
     fn broken_rule(&self) -> Option<Rule> {
         match self {
+            Self::UnknownVersion => Some(Rule("WDM-100")),
             Self::ReservedSet => Some(Rule("WDM-059")),
             Self::BadWidth => Some(Rule("WDM-063")),
             Self::BadSpeed => Some(Rule("WDM-064")),
             Self::AddressWidth => Some(Rule("WDM-067")),
             _ => None,
         }
+    }
+
+    fn code(&self, call: &'static str) -> Option<Code> {
+        let _ = call;
+        verifier::of_adapter(*self)
     }
 }
 

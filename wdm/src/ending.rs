@@ -3,9 +3,10 @@
 use crate::adapter::Adapter;
 use crate::board::{Board, Channel, Record};
 use crate::bounce;
-use crate::mapping::{Job, Mapping, called};
-use crate::state::{Answer, Input, Refusal};
+use crate::mapping::{Job, Mapping, called, stopped};
+use crate::state::{Answer, Input, Refusal, State};
 use crate::transfer::{FlushError, FlushRequest, Progress, TransferContext};
+use crate::verifier::Code;
 use alloc::collections::LinkedList;
 use alloc::sync::Arc;
 use core::mem;
@@ -22,6 +23,8 @@ struct Flushed<M: Machine> {
     copies: bool,
     /// Whether the transfer had to be cut, though nobody had cancelled it.
     cut: bool,
+    /// Whether the context bears the mark of a cancel: its map may have been refused for it (RL-08).
+    marked: bool,
 }
 
 impl<M: Machine> Adapter<M> {
@@ -71,8 +74,17 @@ impl<M: Machine> Adapter<M> {
                 self.copy_back(context, mapping, request.length);
             }
             if flushed.cut {
-                self.machine()
-                    .emit(Event::Misuse(NAME, Rule("WDM-174"), NtStatus::SUCCESS));
+                let rule = Rule("WDM-174");
+                self.machine().emit(Event::Misuse(NAME, rule, NtStatus::SUCCESS));
+                stopped(self.machine(), NAME, Code::FLUSHED_WHILE_RUNNING, rule);
+            }
+            // Both are right, and Windows' verifier stops for them.
+            match &flushed.mapping {
+                Some(mapping) if request.length > mapping.mapped => {
+                    stopped(self.machine(), NAME, Code::BEYOND_REGISTERS, Rule("WDM-170"));
+                }
+                None if !flushed.marked => stopped(self.machine(), NAME, Code::NEVER_MAPPED, Rule("WDM-158")),
+                _ => {}
             }
             Ok(flushed.mapping.and_then(|mapping| mapping.outcome()))
         })
@@ -110,6 +122,7 @@ impl<M: Machine> Adapter<M> {
                 _job: LinkedList::new(),
                 copies: false,
                 cut: false,
+                marked: context.record().state() == State::OwnX,
             });
         };
         hardware.conclude(board, number);
@@ -124,6 +137,7 @@ impl<M: Machine> Adapter<M> {
                 .channel(number)
                 .map_or_else(LinkedList::new, |channel| channel.unmap(context.record())),
             cut: answer == Answer::Cut,
+            marked: false,
         })
     }
 

@@ -11,7 +11,8 @@
 //! * [`platform`]: all controllers of a computer, and its map registers;
 //! * [`adapter`]: a device's way to one channel: allocating, freeing, reading the counter;
 //! * [`transfer`]: what is mapped and flushed, and why not;
-//! * [`operations`]: the table of all operations, by version and level.
+//! * [`operations`]: the table of all operations, by version and level;
+//! * [`verifier`]: what Windows' own DMA verifier would have stopped for.
 //!
 //! One lock per controller, at the level of its interrupt, serialises every call into the controller and guards
 //! every state. No callback runs under it.
@@ -44,6 +45,7 @@ pub mod state;
 pub mod status;
 pub mod system;
 pub mod transfer;
+pub mod verifier;
 
 pub use adapter::{Adapter, PutRefused};
 pub use allocation::{AdapterControl, AllocateError, Allocation, AllocationRefused, Granted};

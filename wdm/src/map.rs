@@ -130,6 +130,9 @@ impl<M: Machine> Adapter<M> {
             return Err(MapError::NoBytes);
         }
         let total = request.buffer.len().ok_or(MapError::OutsideBuffer)?;
+        if request.offset >= total {
+            return Err(MapError::BehindBuffer);
+        }
         let end = request.offset.checked_add(u64::from(request.length));
         if end.is_none_or(|end| end > total) {
             return Err(MapError::OutsideBuffer);

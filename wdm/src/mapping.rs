@@ -6,6 +6,7 @@
 use crate::adapter::Adapter;
 use crate::plan::Bounced;
 use crate::status::DmaCompletionStatus;
+use crate::verifier::{self, Code};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::sync::atomic::Ordering;
@@ -224,9 +225,18 @@ pub(crate) fn called<M: Machine, T, E: Refused>(
         && let Some(rule) = error.broken_rule()
     {
         machine.emit(Event::Misuse(name, rule, status));
+        if let Some(code) = error.code(name) {
+            stopped(machine, name, code, rule);
+        }
     }
     machine.emit(Event::Return(name, status));
     result
+}
+
+/// Says what Windows' own verifier would have stopped for.
+pub(crate) fn stopped<M: Machine>(machine: &M, call: &'static str, code: Code, rule: Rule) {
+    let code = code.0;
+    machine.emit(Event::VerifierStop { call, code, rule });
 }
 
 /// Why a call was refused, in the words of the contract.
@@ -236,6 +246,12 @@ pub trait Refused {
 
     /// The rule that the caller broke, if it broke one. The machine has heard of it.
     fn broken_rule(&self) -> Option<Rule>;
+
+    /// What Windows' own verifier calls it, if the caller broke a rule in this call.
+    fn code(&self, call: &'static str) -> Option<Code> {
+        let _ = call;
+        None
+    }
 }
 
 impl Refused for crate::state::Refusal {
@@ -245,5 +261,9 @@ impl Refused for crate::state::Refusal {
 
     fn broken_rule(&self) -> Option<Rule> {
         (*self).broken_rule()
+    }
+
+    fn code(&self, call: &'static str) -> Option<Code> {
+        verifier::of_refusal(*self, call)
     }
 }

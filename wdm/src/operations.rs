@@ -24,7 +24,8 @@
 
 use crate::adapter::Adapter;
 use crate::description::DescriptionVersion;
-use crate::mapping::Refused;
+use crate::mapping::{Refused, stopped};
+use crate::verifier::{self, Code};
 use core::fmt;
 use longshore_core::event::{Event, Rule};
 use longshore_core::machine::Machine;
@@ -310,6 +311,11 @@ impl Refused for NotOffered {
             Self::WrongLevel(_) => Some(Rule("WDM-090")),
         }
     }
+
+    fn code(&self, call: &'static str) -> Option<Code> {
+        let _ = call;
+        verifier::of_offer(*self)
+    }
 }
 
 impl fmt::Display for NotOffered {
@@ -361,8 +367,11 @@ impl<M: Machine> Adapter<M> {
         if let Err(why) = &admitted
             && let Some(rule) = why.broken_rule()
         {
-            self.machine()
-                .emit(Event::Misuse(operation.name(), rule, why.status()));
+            let name = operation.name();
+            self.machine().emit(Event::Misuse(name, rule, why.status()));
+            if let Some(code) = why.code(name) {
+                stopped(self.machine(), name, code, rule);
+            }
         }
         admitted
     }

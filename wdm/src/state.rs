@@ -207,6 +207,8 @@ pub enum Refusal {
     TooLate,
     /// Something of the adapter is still under way.
     Outstanding,
+    /// Map registers that were kept without their channel are not freed.
+    RegistersOut,
     /// A common buffer of the adapter is not freed.
     CommonBufferOut,
     /// A bus master's transfer is not the system's to cancel.
@@ -239,7 +241,7 @@ impl Refusal {
             Self::NotAllocated => Some(Rule("WDM-162")),
             Self::NotFlushed => Some(Rule("WDM-158")),
             Self::StillMapped => Some(Rule("WDM-190")),
-            Self::Outstanding | Self::CommonBufferOut => Some(Rule("WDM-106")),
+            Self::Outstanding | Self::RegistersOut | Self::CommonBufferOut => Some(Rule("WDM-106")),
             Self::NotCancellable => Some(Rule("WDM-181")),
             Self::NotConfigurable => Some(Rule("WDM-210")),
             Self::NotKept | Self::WrongCount => Some(Rule("WDM-194")),
@@ -261,6 +263,7 @@ impl fmt::Display for Refusal {
             Self::AlreadyCancelled => "the transfer was cancelled before",
             Self::TooLate => "the allocation is past cancelling",
             Self::Outstanding => "something of the adapter is still under way",
+            Self::RegistersOut => "map registers of the adapter are not freed",
             Self::CommonBufferOut => "a common buffer of the adapter is not freed",
             Self::NotCancellable => "a bus master's transfer is not the system's to cancel",
             Self::NotConfigurable => "a bus master has no system controller to configure",
@@ -482,6 +485,7 @@ const fn put(state: State) -> Answer {
         State::Blank | State::Ready | State::ReadyX | State::Pre | State::PreX | State::Loose => {
             Answer::Accept
         }
+        State::Kept | State::KeptDone => Answer::Refuse(Refusal::RegistersOut),
         _ => Answer::Refuse(Refusal::Outstanding),
     }
 }

@@ -3,6 +3,7 @@
 use crate::board::Record;
 use crate::mapping::{CompletionContext, CompletionRoutine, Refused};
 use crate::state::{Refusal, State};
+use crate::verifier::{self, Code};
 use alloc::sync::Arc;
 use core::fmt;
 use core::sync::atomic::AtomicU32;
@@ -129,7 +130,9 @@ impl<'a, M: Machine> MapRequest<'a, M> {
 pub enum MapError {
     /// No bytes were asked for.
     NoBytes,
-    /// The piece is not inside of the buffer.
+    /// The piece begins behind the buffer's end.
+    BehindBuffer,
+    /// The piece reaches beyond the buffer's end.
     OutsideBuffer,
     /// The device's port is past the end of the address space.
     BadDeviceOffset,
@@ -156,6 +159,7 @@ impl MapError {
     pub const fn status(self) -> NtStatus {
         match self {
             Self::NoBytes
+            | Self::BehindBuffer
             | Self::OutsideBuffer
             | Self::BadDeviceOffset
             | Self::BelowUnit
@@ -176,7 +180,8 @@ impl Refused for MapError {
     fn broken_rule(&self) -> Option<Rule> {
         match self {
             Self::NoBytes => Some(Rule("A-14")),
-            Self::OutsideBuffer => Some(Rule("WDM-151")),
+            Self::BehindBuffer => Some(Rule("WDM-151")),
+            Self::OutsideBuffer => Some(Rule("WDM-152")),
             Self::NoRoom => Some(Rule("A-04")),
             Self::NoList => Some(Rule("WDM-156")),
             Self::NeverCompletes => Some(Rule("WDM-159")),
@@ -184,13 +189,18 @@ impl Refused for MapError {
             _ => None,
         }
     }
+
+    fn code(&self, call: &'static str) -> Option<Code> {
+        verifier::of_map(*self, call)
+    }
 }
 
 impl fmt::Display for MapError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::NoBytes => "no bytes were asked for",
-            Self::OutsideBuffer => "the piece is not inside of the buffer",
+            Self::BehindBuffer => "the piece begins behind the end of the buffer",
+            Self::OutsideBuffer => "the piece reaches beyond the end of the buffer",
             Self::BadDeviceOffset => "the device's port is past the end of the address space",
             Self::BelowUnit => "it is less than the controller's smallest unit",
             Self::Unreachable => "the controller cannot reach the bytes",
@@ -248,6 +258,10 @@ impl Refused for FlushError {
             Self::Mismatch => Some(Rule("WDM-170")),
             Self::Refused(refusal) => refusal.broken_rule(),
         }
+    }
+
+    fn code(&self, call: &'static str) -> Option<Code> {
+        verifier::of_flush(*self, call)
     }
 }
 
