@@ -383,7 +383,12 @@ fn a_bounced_loop_brings_back_all_of_it() {
 
 /// Frees the channel of a context as soon as it can on another CPU, takes it with the same registers, and sends bytes
 /// of its own through them.
-fn thief(bench: &Narrow, passive: &Passive, adapter: &Adapter<Machine>, victim: &TransferContext) -> Arc<Signal> {
+fn thief(
+    bench: &Narrow,
+    passive: &Passive,
+    adapter: &Adapter<Machine>,
+    victim: &TransferContext,
+) -> Arc<Signal> {
     let context = ready(passive, adapter);
     let loot = bench.buffer(24, true, 0x55);
     let done = Arc::new(bench.machine.signal(passive, "the thief is done"));
@@ -395,7 +400,9 @@ fn thief(bench: &Narrow, passive: &Passive, adapter: &Adapter<Machine>, victim: 
     );
     bench.machine.spawn(Cpu(1), "thief", move |passive| {
         let free = |passive: &mut Passive, context: &TransferContext| {
-            machine.raise(passive, |dispatch| adapter.free_channel(dispatch, context).is_ok())
+            machine.raise(passive, |dispatch| {
+                adapter.free_channel(dispatch, context).is_ok()
+            })
         };
         while !free(passive, &victim) {
             machine.relax();
