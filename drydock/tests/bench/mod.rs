@@ -2,6 +2,7 @@
 #![allow(dead_code)] // Each test program uses its own part of this.
 
 pub(crate) mod driver;
+pub(crate) mod narrow;
 
 use longshore_core::Passive;
 use longshore_core::event::{Event, Owner, Rule};
