@@ -30,9 +30,11 @@ mod ending;
 mod hardware;
 pub mod info;
 mod limits;
+pub mod lists;
 mod map;
 mod mapping;
 mod master;
+pub mod mdl;
 pub mod operations;
 pub mod platform;
 pub mod poll;
@@ -54,7 +56,12 @@ pub use description::{
     AdapterError, DescriptionVersion, DeviceDescription, DmaSpeed, DmaWidth, InterfaceType,
 };
 pub use info::{AdapterInfo, InfoError, InfoVersion, TransferInfo, TransferQuestion};
+pub use lists::{
+    AdapterListControl, BuildMdlError, ListBuffer, ListError, ListRefused, ListRequest, ListSize,
+    PutListRefused, ScatterGatherList,
+};
 pub use mapping::{CompletionContext, CompletionRoutine, DeviceObject};
+pub use mdl::Mdl;
 pub use operations::{LevelRule, NotOffered, Operation, Release};
 pub use platform::Platform;
 pub use poll::{EndRoutine, TransferWatch};
