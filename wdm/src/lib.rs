@@ -35,6 +35,7 @@ mod map;
 mod mapping;
 mod master;
 pub mod mdl;
+pub mod older;
 pub mod operations;
 pub mod platform;
 pub mod poll;
@@ -62,6 +63,7 @@ pub use lists::{
 };
 pub use mapping::{CompletionContext, CompletionRoutine, DeviceObject};
 pub use mdl::Mdl;
+pub use older::MdlPiece;
 pub use operations::{LevelRule, NotOffered, Operation, Release};
 pub use platform::Platform;
 pub use poll::{EndRoutine, TransferWatch};

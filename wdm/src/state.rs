@@ -213,6 +213,8 @@ pub enum Refusal {
     OtherKind,
     /// The driver asked for an adapter of an earlier version, which has no such call.
     NotOffered,
+    /// A device has another request of version 1 that waits, or whose routine runs.
+    OneAtATime,
     /// A bus master's transfer is not the system's to cancel.
     NotCancellable,
     /// A bus master has no system controller to configure.
@@ -247,6 +249,7 @@ impl Refusal {
             Self::Outstanding | Self::CommonBufferOut => Some(Rule("WDM-106")),
             Self::OtherKind => Some(Rule("A-34")),
             Self::NotOffered => Some(Rule("WDM-249")),
+            Self::OneAtATime => Some(Rule("WDM-231")),
             Self::NotCancellable => Some(Rule("WDM-181")),
             Self::NotConfigurable => Some(Rule("WDM-210")),
             Self::NotKept | Self::WrongCount => Some(Rule("WDM-194")),
@@ -270,6 +273,7 @@ impl fmt::Display for Refusal {
             Self::Outstanding => "something of the adapter is still under way",
             Self::CommonBufferOut => "a common buffer of the adapter is not freed",
             Self::OtherKind => "requests with a context and those without do not mix",
+            Self::OneAtATime => "the device has another request that waits, or whose routine runs",
             Self::NotOffered => "the driver asked for an adapter of an earlier version",
             Self::NotCancellable => "a bus master's transfer is not the system's to cancel",
             Self::NotConfigurable => "a bus master has no system controller to configure",
