@@ -38,6 +38,9 @@ impl<M: Machine> Adapter<M> {
     ) -> Result<(), Refusal> {
         let _ = level.into();
         called(self.machine(), "CancelMappedTransfer", || {
+            if context.record().is_older() {
+                return Err(Refusal::OtherKind);
+            }
             self.system().with(|board| {
                 if self.is_master() {
                     return self.step(context, Input::CancelMaster).map(drop);
@@ -64,30 +67,38 @@ impl<M: Machine> Adapter<M> {
     ) -> Result<Option<Outcome>, FlushError> {
         let _ = level.into();
         const NAME: &str = "FlushAdapterBuffersEx";
-        called(self.machine(), NAME, || {
-            let flushed = self
-                .system()
-                .with(|board| self.flush_under_lock(board, context, request))?;
-            if flushed.copies
-                && let Some(mapping) = &flushed.mapping
-            {
-                self.copy_back(context, mapping, request.length);
+        called(self.machine(), NAME, || self.flush_as(NAME, context, request))
+    }
+
+    /// The flush of a call of this name.
+    pub(crate) fn flush_as(
+        &self,
+        name: &'static str,
+        context: &TransferContext,
+        request: FlushRequest<'_>,
+    ) -> Result<Option<Outcome>, FlushError> {
+        let flushed = self
+            .system()
+            .with(|board| self.flush_under_lock(board, context, request))?;
+        if flushed.copies
+            && let Some(mapping) = &flushed.mapping
+        {
+            self.copy_back(context, mapping, request.length);
+        }
+        if flushed.cut {
+            let rule = Rule("WDM-174");
+            self.machine().emit(Event::Misuse(name, rule, NtStatus::SUCCESS));
+            stopped(self.machine(), name, Code::FLUSHED_WHILE_RUNNING, rule);
+        }
+        // Both are right, and Windows' verifier stops for them.
+        match &flushed.mapping {
+            Some(mapping) if request.length > mapping.mapped => {
+                stopped(self.machine(), name, Code::BEYOND_REGISTERS, Rule("WDM-170"));
             }
-            if flushed.cut {
-                let rule = Rule("WDM-174");
-                self.machine().emit(Event::Misuse(NAME, rule, NtStatus::SUCCESS));
-                stopped(self.machine(), NAME, Code::FLUSHED_WHILE_RUNNING, rule);
-            }
-            // Both are right, and Windows' verifier stops for them.
-            match &flushed.mapping {
-                Some(mapping) if request.length > mapping.mapped => {
-                    stopped(self.machine(), NAME, Code::BEYOND_REGISTERS, Rule("WDM-170"));
-                }
-                None if !flushed.marked => stopped(self.machine(), NAME, Code::NEVER_MAPPED, Rule("WDM-158")),
-                _ => {}
-            }
-            Ok(flushed.mapping.and_then(|mapping| mapping.outcome()))
-        })
+            None if !flushed.marked => stopped(self.machine(), name, Code::NEVER_MAPPED, Rule("WDM-158")),
+            _ => {}
+        }
+        Ok(flushed.mapping.and_then(|mapping| mapping.outcome()))
     }
 
     fn flush_under_lock(

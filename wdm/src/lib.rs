@@ -31,10 +31,12 @@ pub mod description;
 mod ending;
 mod hardware;
 pub mod info;
-mod limits;
+pub mod lists;
 mod map;
 mod mapping;
 mod master;
+pub mod mdl;
+pub mod older;
 pub mod operations;
 mod plan;
 pub mod platform;
@@ -58,7 +60,13 @@ pub use description::{
     AdapterError, DescriptionVersion, DeviceDescription, DmaSpeed, DmaWidth, InterfaceType,
 };
 pub use info::{AdapterInfo, InfoError, InfoVersion, TransferInfo, TransferQuestion};
+pub use lists::{
+    AdapterListControl, BuildMdlError, ListBuffer, ListError, ListRefused, ListRequest, ListSize,
+    PutListRefused, ScatterGatherList,
+};
 pub use mapping::{CompletionContext, CompletionRoutine, DeviceObject, Refused};
+pub use mdl::Mdl;
+pub use older::MdlPiece;
 pub use operations::{LevelRule, NotOffered, Operation, Release};
 pub use platform::Platform;
 pub use poll::{EndRoutine, TransferWatch};

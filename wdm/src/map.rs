@@ -53,10 +53,19 @@ impl<M: Machine> Adapter<M> {
         request: MapRequest<'_, M>,
     ) -> Result<u32, MapError> {
         let _ = level.into();
-        called(self.machine(), "MapTransferEx", || self.map(context, request))
+        called(self.machine(), "MapTransferEx", || {
+            if context.record().is_older() {
+                return Err(MapError::Refused(Refusal::OtherKind));
+            }
+            self.map(context, request)
+        })
     }
 
-    fn map(&self, context: &TransferContext, mut request: MapRequest<'_, M>) -> Result<u32, MapError> {
+    pub(crate) fn map(
+        &self,
+        context: &TransferContext,
+        mut request: MapRequest<'_, M>,
+    ) -> Result<u32, MapError> {
         if self.is_master() {
             check_master(&request)?;
         }
@@ -149,7 +158,12 @@ impl<M: Machine> Adapter<M> {
         if wanted < limits.unit {
             return Err(MapError::BelowUnit);
         }
-        let plan = plan::plan(request.buffer, request.offset, wanted, limits, grant.run);
+        let mut plan = plan::plan(request.buffer, request.offset, wanted, limits, grant.run);
+        if request.whole && plan.length < wanted {
+            // Scattered wider than the device takes: through its registers it is one run (WDM-261).
+            let through = Limits { reach: 0, ..limits };
+            plan = plan::plan(request.buffer, request.offset, wanted, through, grant.run);
+        }
         if plan.length == 0 {
             return Err(MapError::Unreachable);
         }

@@ -2,6 +2,7 @@
 #![allow(dead_code)] // Each test program uses its own part of this.
 
 pub(crate) mod driver;
+pub(crate) mod master;
 pub(crate) mod narrow;
 
 use longshore_core::Passive;
@@ -21,6 +22,9 @@ pub(crate) const DEVICE: DeviceObject = DeviceObject(0x1234);
 
 /// The line on which the device asks.
 const LINE: u32 = 1;
+
+/// Some bytes of the machine's.
+pub(crate) type Buffer = Lease<Memory>;
 
 /// What a scenario works on.
 pub(crate) struct Bench {
@@ -78,8 +82,13 @@ impl Bench {
         self.system.adapter(passive, Self::description(looped)).unwrap()
     }
 
-    pub(crate) fn buffer(&self, len: u64) -> Lease<Memory> {
+    pub(crate) fn buffer(&self, len: u64) -> Buffer {
         Lease::new(self.machine.memory(), len, 8).unwrap()
+    }
+
+    /// A buffer that begins with a page of its own.
+    pub(crate) fn page(&self, len: u64) -> Buffer {
+        Lease::new(self.machine.memory(), len, 4096).unwrap()
     }
 }
 
