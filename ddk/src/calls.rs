@@ -173,7 +173,12 @@ pub(crate) fn driver_control(
 ) -> IoAllocationAction {
     // SAFETY: as above.
     let action = into_c(edge, || unsafe {
-        routine(pointer(device), null_mut(), pointer(base as usize), pointer(context))
+        routine(
+            pointer(device),
+            null_mut(),
+            pointer(base as usize),
+            pointer(context),
+        )
     });
     IoAllocationAction(action)
 }

@@ -178,17 +178,18 @@ fn driver(compiler: &'static str, output: &str, defines: &[&str]) -> Option<Path
     module(compiler, output, &["tests/c/driver.c"], defines)
 }
 
-fn one(
-    plan: &Plan,
-    path: &Path,
-    scenario: impl Fn(&Bench, &mut Passive) + Send + Clone + 'static,
-) -> Run {
+fn one(plan: &Plan, path: &Path, scenario: impl Fn(&Bench, &mut Passive) + Send + Clone + 'static) -> Run {
     let path = path.to_owned();
-    run(&Dock::default(), plan, Default::default(), move |machine, passive| {
-        let bench = Bench::new(machine, passive, &path);
-        scenario(&bench, passive);
-        assert!(!format!("{:?}{:?}", bench.edge, bench.attached).is_empty());
-    })
+    run(
+        &Dock::default(),
+        plan,
+        Default::default(),
+        move |machine, passive| {
+            let bench = Bench::new(machine, passive, &path);
+            scenario(&bench, passive);
+            assert!(!format!("{:?}{:?}", bench.edge, bench.attached).is_empty());
+        },
+    )
 }
 
 fn expect_clean(run: &Run, plan: &Plan) {
@@ -307,7 +308,11 @@ fn a_cancel_at_every_point_is_told_truthfully_with_clang() {
 #[test]
 fn an_error_is_told_and_what_moved_before_it_is_kept() {
     for compiler in ["gcc", "clang"] {
-        let output = if compiler == "gcc" { "driver-error-gcc.so" } else { "driver-error-clang.so" };
+        let output = if compiler == "gcc" {
+            "driver-error-gcc.so"
+        } else {
+            "driver-error-clang.so"
+        };
         let Some(path) = driver(compiler, output, &[]) else {
             continue;
         };

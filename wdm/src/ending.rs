@@ -2,6 +2,7 @@
 
 use crate::adapter::Adapter;
 use crate::board::{Board, Channel, Record};
+use crate::bounce;
 use crate::mapping::{Job, Mapping, called};
 use crate::state::{Answer, Input, Refusal};
 use crate::transfer::{FlushError, FlushRequest, Progress, TransferContext};
@@ -17,6 +18,8 @@ use longshore_core::{AtMostDispatch, NtStatus};
 struct Flushed<M: Machine> {
     mapping: Option<Arc<Mapping<M>>>,
     _job: LinkedList<Job<M>>,
+    /// Whether bytes are to be copied back, and the map registers are kept until they are.
+    copies: bool,
     /// Whether the transfer had to be cut, though nobody had cancelled it.
     cut: bool,
 }
@@ -62,6 +65,11 @@ impl<M: Machine> Adapter<M> {
             let flushed = self
                 .system()
                 .with(|board| self.flush_under_lock(board, context, request))?;
+            if flushed.copies
+                && let Some(mapping) = &flushed.mapping
+            {
+                self.copy_back(context, mapping, request.length);
+            }
             if flushed.cut {
                 self.machine()
                     .emit(Event::Misuse(NAME, Rule("WDM-174"), NtStatus::SUCCESS));
@@ -100,19 +108,42 @@ impl<M: Machine> Adapter<M> {
             return Ok(Flushed {
                 mapping: None,
                 _job: LinkedList::new(),
+                copies: false,
                 cut: false,
             });
         };
         hardware.conclude(board, number);
         hardware.core.controller.flush(number);
         mapping.hand_over(&hardware.core.machine, Owner::Cpu);
+        let copies = !mapping.write_to_device && !mapping.bounced.is_empty();
+        self.mark_copying(board, context, copies);
         Ok(Flushed {
             mapping: Some(mapping),
+            copies,
             _job: board
                 .channel(number)
                 .map_or_else(LinkedList::new, |channel| channel.unmap(context.record())),
             cut: answer == Answer::Cut,
         })
+    }
+
+    /// Copies what came from the device to where the driver finds it, and only then are the map registers its own to
+    /// map with, or to free.
+    fn copy_back(&self, context: &TransferContext, mapping: &Mapping<M>, length: u32) {
+        let moved = mapping.came_back(length);
+        if bounce::copy_out(&self.machine().memory(), &mapping.bounced, moved).is_err() {
+            self.machine()
+                .emit(Event::Note("bounced bytes could not be copied back"));
+        }
+        self.system()
+            .with(|board| self.mark_copying(board, context, false));
+    }
+
+    pub(crate) fn mark_copying(&self, board: &mut Board<M>, context: &TransferContext, copying: bool) {
+        let channel = board.channel(self.channel_number());
+        if let Some(holder) = channel.and_then(|channel| channel.held_by(context.record())) {
+            holder.copying = copying;
+        }
     }
 
     /// Brings the stored state in line with the completion cell, which alone knows that the end has come.
@@ -156,8 +187,10 @@ impl<M: Machine> Adapter<M> {
             let mapped = mapping.as_ref().map_or(0, |mapping| mapping.mapped);
             let remaining = match outcome {
                 Some(outcome) => u32::try_from(outcome.residue).unwrap_or(mapped),
-                None if mapping.is_some() => hardware.core.left(number, mapped),
-                None => 0,
+                None => mapping
+                    .as_ref()
+                    .filter(|mapping| mapping.is_running())
+                    .map_or(0, |mapping| hardware.core.left(number, mapping)),
             };
             Progress {
                 state: self.stored_state(context.record()),
@@ -185,5 +218,5 @@ fn matches<M: Machine>(mapping: &Mapping<M>, request: FlushRequest<'_>) -> bool 
     let first = request.buffer.part(request.offset, 1).next();
     request.offset == mapping.offset
         && request.write_to_device == mapping.write_to_device
-        && first.map(|byte| byte.start()) == mapping.ranges.first().map(|range| range.start())
+        && first.map(|byte| byte.start()) == Some(mapping.first)
 }

@@ -2,6 +2,7 @@
 
 use crate::board::{Board, Channel};
 use crate::controller::{ChannelAttributes, Controller, ControllerAttributes, InterruptType};
+use crate::mapping::{Job, Mapping};
 use crate::registers::MapRegisters;
 use crate::state::{self, Answer, Input, State};
 use crate::system::Policy;
@@ -60,11 +61,11 @@ impl<M: Machine> Core<M> {
 
     /// How many bytes a channel has left, as far as that can be known: a count that makes no sense is cut, and
     /// where there is no count nothing is known to have moved.
-    pub(crate) fn left(&self, channel: u32, mapped: u32) -> u32 {
-        if self.attributes.counter_available {
-            self.controller.remaining(channel).min(mapped)
+    pub(crate) fn left(&self, channel: u32, mapping: &Mapping<M>) -> u32 {
+        if mapping.adapter.counts() {
+            self.controller.remaining(channel).min(mapping.mapped)
         } else {
-            mapped
+            mapping.mapped
         }
     }
 
@@ -179,7 +180,7 @@ impl<M: Machine> Hardware<M> {
         }
     }
 
-    fn period(&self, job: &mut crate::mapping::Job<M>, number: u32, asked: bool) {
+    fn period(&self, job: &mut Job<M>, number: u32, asked: bool) {
         let state = if asked { State::LoopX } else { State::Loop };
         self.core.consult(state, Input::Period);
         if self.owes_callback(job, number) {
@@ -189,7 +190,7 @@ impl<M: Machine> Hardware<M> {
     }
 
     /// WDM-011: whether anybody is to be called.
-    fn owes_callback(&self, job: &crate::mapping::Job<M>, number: u32) -> bool {
+    fn owes_callback(&self, job: &Job<M>, number: u32) -> bool {
         self.core.interrupts(number) && job.mapping.routine.is_some()
     }
 
@@ -198,7 +199,7 @@ impl<M: Machine> Hardware<M> {
         let Some(job) = channel.running() else { return };
         let left = match verdict {
             Verdict::Completed => 0,
-            _ => job.left.min(self.core.left(number, job.mapping.mapped)),
+            _ => job.left.min(self.core.left(number, &job.mapping)),
         };
         let outcome = Outcome {
             verdict,
@@ -230,7 +231,7 @@ impl<M: Machine> Hardware<M> {
         };
         let Some(job) = channel.running() else { return };
         // RL-21: before the cancel, for afterwards the count may be gone.
-        job.left = job.left.min(self.core.left(number, job.mapping.mapped));
+        job.left = job.left.min(self.core.left(number, &job.mapping));
         job.mapping.request_cancel();
         if self.core.controller.cancel(number) {
             // WDM-321: no interrupt will come, so the callback is ours to queue.

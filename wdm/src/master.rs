@@ -42,8 +42,8 @@ impl Controller for Master {
         channel == 0
     }
 
-    fn query_max_fragments(&self, _: u32, requested: u32) -> u32 {
-        if self.scatter_gather { requested } else { 1 }
+    fn query_max_fragments(&self, _: u32, _: u32) -> u32 {
+        if self.scatter_gather { u32::MAX } else { 1 }
     }
 
     fn program(&self, _: u32, _: &Program<'_>) -> Result<(), ProgramError> {

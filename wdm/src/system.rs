@@ -6,7 +6,7 @@ use crate::controller::{ChannelAttributes, Controller, ControllerAttributes};
 use crate::description::{AdapterError, DeviceDescription};
 use crate::hardware::{Core, Hardware};
 use crate::mapping::called;
-use crate::registers::MapRegisters;
+use crate::registers::{MapRegisters, PAGE_SIZE};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt;
@@ -27,6 +27,8 @@ pub enum RegisterError {
     NoLine,
     /// A channel's boundary is not a power of two.
     Boundary,
+    /// The unit of its transfers, or of a channel's, is no power of two, or more than a page.
+    Unit,
     /// One of its request lines is another controller's.
     RequestLines,
     /// There is no memory in its reach for a channel's common buffer.
@@ -49,6 +51,7 @@ impl fmt::Display for RegisterError {
             Self::Channels => "the controller has no channels, or far too many",
             Self::AddressWidth => "the controller's address width makes no sense",
             Self::Boundary => "a channel's boundary is not a power of two",
+            Self::Unit => "the unit of the controller's transfers makes no sense",
             Self::RequestLines => "one of the controller's request lines is another's",
             Self::CommonBuffer => "there is no memory in the controller's reach for a common buffer",
             Self::NoLine => "the controller interrupts, but no line was given",
@@ -263,6 +266,11 @@ fn check(
     let channels: Vec<ChannelAttributes> = (0..attributes.channels)
         .map(|number| controller.channel(number))
         .collect();
+    let units = channels.iter().map(|channel| channel.minimum_unit);
+    let makes_sense = |unit: u32| unit == 0 || unit.is_power_of_two() && u64::from(unit) <= PAGE_SIZE;
+    if !units.chain([attributes.minimum_unit]).all(makes_sense) {
+        return Err(RegisterError::Unit);
+    }
     if channels
         .iter()
         .any(|channel| channel.boundary != 0 && !channel.boundary.is_power_of_two())

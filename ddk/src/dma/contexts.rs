@@ -40,7 +40,10 @@ impl Contexts {
     pub(crate) fn insert(&self, entry: Entry, is_idle: impl Fn(&Entry) -> bool) -> Option<[u64; 2]> {
         while hold(&self.0).len() >= MOST {
             // Asked outside of the lock.
-            let all: Vec<_> = hold(&self.0).iter().map(|(at, entry)| (*at, entry.clone())).collect();
+            let all: Vec<_> = hold(&self.0)
+                .iter()
+                .map(|(at, entry)| (*at, entry.clone()))
+                .collect();
             let (oldest, _) = all.into_iter().find(|(_, entry)| is_idle(entry))?;
             hold(&self.0).remove(&oldest);
         }
@@ -79,7 +82,9 @@ mod tests {
     #[test]
     fn contexts_have_an_end_and_the_oldest_idle_one_goes() {
         let contexts = Contexts::default();
-        let words: Vec<_> = (0..MOST).map(|_| contexts.insert(entry(1), |_| false).unwrap()).collect();
+        let words: Vec<_> = (0..MOST)
+            .map(|_| contexts.insert(entry(1), |_| false).unwrap())
+            .collect();
         assert!(contexts.insert(entry(2), |_| false).is_none());
         assert!(contexts.insert(entry(2), |_| true).is_some());
         assert!(contexts.get(words[0]).is_none() && contexts.get(words[1]).is_some());

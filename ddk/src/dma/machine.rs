@@ -10,8 +10,8 @@ use longshore_core::{AtMostDispatch, Dispatch, NtStatus, Passive};
 use longshore_wdm::{
     Adapter, AdapterInfo, Allocation, AllocationFlags, CompletionContext, CompletionRoutine,
     DeviceDescription, DeviceObject, DmaCompletionStatus, ElementList, FlushRequest, InfoVersion,
-    IoAllocationAction, MapRequest, Platform, Progress, Refused, RegisterBase, TransferContext, TransferInfo,
-    TransferQuestion,
+    IoAllocationAction, MapRequest, Operation, Platform, Progress, Refused, RegisterBase, Release,
+    TransferContext, TransferInfo, TransferQuestion,
 };
 use std::sync::Arc;
 use std::sync::atomic::AtomicU32;
@@ -72,6 +72,8 @@ pub(crate) trait Dma: Send + Sync {
 
 /// What the edge needs of an adapter.
 pub(crate) trait Port: Send + Sync {
+    fn table(&self) -> Release;
+    fn admits(&self, operation: Operation) -> Result<(), Refusal>;
     fn map_registers(&self) -> u32;
     fn holder(&self, base: Option<RegisterBase>) -> Option<TransferContext>;
     fn progress(&self, context: &TransferContext) -> Option<Progress>;
@@ -83,8 +85,12 @@ pub(crate) trait Port: Send + Sync {
     fn initialize(&self, context: &mut TransferContext) -> Result<(), Refusal>;
     fn allocate(&self, context: &TransferContext, wanted: Wanted) -> Result<Option<RegisterBase>, Refusal>;
     fn cancel_allocation(&self, context: &TransferContext, device: DeviceObject) -> bool;
-    fn configure(&self, context: &TransferContext, function: u32, argument: usize)
-    -> Result<NtStatus, Refusal>;
+    fn configure(
+        &self,
+        context: &TransferContext,
+        function: u32,
+        argument: usize,
+    ) -> Result<NtStatus, Refusal>;
     fn map(&self, context: &TransferContext, piece: Piece<'_>) -> Result<u32, Refusal>;
     fn flush(&self, context: &TransferContext, request: FlushRequest<'_>) -> Result<(), Refusal>;
     fn cancel_mapped(&self, context: &TransferContext) -> Result<(), Refusal>;
@@ -148,6 +154,14 @@ struct Here<M: Machine> {
 }
 
 impl<M: Machine> Port for Here<M> {
+    fn table(&self) -> Release {
+        self.adapter.table()
+    }
+
+    fn admits(&self, operation: Operation) -> Result<(), Refusal> {
+        refused(self.adapter.admits(operation))
+    }
+
     fn map_registers(&self) -> u32 {
         self.adapter.map_registers()
     }

@@ -78,7 +78,9 @@ fn carried(result: Result<(), MemoryError>) -> Result<(), NtStatus> {
 impl Edge {
     /// The context that C's bytes name, or one that was never initialised.
     pub(crate) fn context(&self, words: [u64; 2]) -> TransferContext {
-        self.contexts.get(words).map_or_else(TransferContext::new, |entry| entry.context)
+        self.contexts
+            .get(words)
+            .map_or_else(TransferContext::new, |entry| entry.context)
     }
 
     /// `InitializeDmaTransferContext`: what is to be written at the begin of C's bytes.
@@ -87,7 +89,10 @@ impl Edge {
         let mut context = self.context(words);
         let refused = |refusal| self.refused(CALL, refusal);
         record.port.initialize(&mut context).map_err(refused)?;
-        let known = self.contexts.get(words).is_some_and(|entry| entry.adapter == record.address());
+        let known = self
+            .contexts
+            .get(words)
+            .is_some_and(|entry| entry.adapter == record.address());
         if known {
             return Ok(words);
         }
@@ -196,8 +201,13 @@ impl Edge {
         let held = record.port.holder(RegisterBase::from_raw(part.base));
         let context = held.unwrap_or_default();
         // Only what may be mapped is carried: what is mapped already belongs to a device.
-        let mapped = record.port.progress(&context).is_none_or(|progress| progress.state.is_mapped());
-        let remembered = (!mapped).then(|| self.hand_over(record, part, &buffer)).transpose()?;
+        let mapped = record
+            .port
+            .progress(&context)
+            .is_none_or(|progress| progress.state.is_mapped());
+        let remembered = (!mapped)
+            .then(|| self.hand_over(record, part, &buffer))
+            .transpose()?;
         let piece = Piece {
             buffer: buffer.segments(),
             offset: part.offset,

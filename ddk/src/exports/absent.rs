@@ -11,88 +11,263 @@ use longshore_core::NtStatus;
 use longshore_wdm::Operation;
 use std::ptr::null_mut;
 
-pub(super) extern "C" fn AllocateCommonBuffer(adapter: *mut Adapter, _: u32, _: *mut PhysicalAddress, _: u8) -> Pointer {
-    value(adapter, Operation::AllocateCommonBuffer, null_mut(), |_, _| null_mut())
+pub(super) extern "C" fn AllocateCommonBuffer(
+    adapter: *mut Adapter,
+    _: u32,
+    _: *mut PhysicalAddress,
+    _: u8,
+) -> Pointer {
+    value(adapter, Operation::AllocateCommonBuffer, null_mut(), |_, _| {
+        null_mut()
+    })
 }
 
-pub(super) extern "C" fn FreeCommonBuffer(adapter: *mut Adapter, _: u32, _: PhysicalAddress, _: Pointer, _: u8) {
+pub(super) extern "C" fn FreeCommonBuffer(
+    adapter: *mut Adapter,
+    _: u32,
+    _: PhysicalAddress,
+    _: Pointer,
+    _: u8,
+) {
     value(adapter, Operation::FreeCommonBuffer, (), |_, _| ());
 }
 
-pub(super) extern "C" fn AllocateAdapterChannel(adapter: *mut Adapter, _: Pointer, _: u32, _: Option<DriverControl>, _: Pointer) -> Status {
-    status(adapter, Operation::AllocateAdapterChannel, |_, _| Err(NtStatus::NOT_SUPPORTED))
+pub(super) extern "C" fn AllocateAdapterChannel(
+    adapter: *mut Adapter,
+    _: Pointer,
+    _: u32,
+    _: Option<DriverControl>,
+    _: Pointer,
+) -> Status {
+    status(adapter, Operation::AllocateAdapterChannel, |_, _| {
+        Err(NtStatus::NOT_SUPPORTED)
+    })
 }
 
-pub(super) extern "C" fn FlushAdapterBuffers(adapter: *mut Adapter, _: *mut Mdl, _: Pointer, _: Pointer, _: u32, _: u8) -> u8 {
+pub(super) extern "C" fn FlushAdapterBuffers(
+    adapter: *mut Adapter,
+    _: *mut Mdl,
+    _: Pointer,
+    _: Pointer,
+    _: u32,
+    _: u8,
+) -> u8 {
     value(adapter, Operation::FlushAdapterBuffers, 0, |_, _| 0)
 }
 
-pub(super) extern "C" fn MapTransfer(adapter: *mut Adapter, _: *mut Mdl, _: Pointer, _: Pointer, _: *mut u32, _: u8) -> PhysicalAddress {
-    value(adapter, Operation::MapTransfer, PhysicalAddress(0), |_, _| PhysicalAddress(0))
+pub(super) extern "C" fn MapTransfer(
+    adapter: *mut Adapter,
+    _: *mut Mdl,
+    _: Pointer,
+    _: Pointer,
+    _: *mut u32,
+    _: u8,
+) -> PhysicalAddress {
+    value(adapter, Operation::MapTransfer, PhysicalAddress(0), |_, _| {
+        PhysicalAddress(0)
+    })
 }
 
-pub(super) extern "C" fn GetScatterGatherList(adapter: *mut Adapter, _: Pointer, _: *mut Mdl, _: Pointer, _: u32, _: Option<DriverListControl>, _: Pointer, _: u8) -> Status {
-    status(adapter, Operation::GetScatterGatherList, |_, _| Err(NtStatus::NOT_SUPPORTED))
+pub(super) extern "C" fn GetScatterGatherList(
+    adapter: *mut Adapter,
+    _: Pointer,
+    _: *mut Mdl,
+    _: Pointer,
+    _: u32,
+    _: Option<DriverListControl>,
+    _: Pointer,
+    _: u8,
+) -> Status {
+    status(adapter, Operation::GetScatterGatherList, |_, _| {
+        Err(NtStatus::NOT_SUPPORTED)
+    })
 }
 
 pub(super) extern "C" fn PutScatterGatherList(adapter: *mut Adapter, _: *mut List, _: u8) {
     value(adapter, Operation::PutScatterGatherList, (), |_, _| ());
 }
 
-pub(super) extern "C" fn CalculateScatterGatherList(adapter: *mut Adapter, _: *mut Mdl, _: Pointer, _: u32, _: *mut u32, _: *mut u32) -> Status {
-    status(adapter, Operation::CalculateScatterGatherList, |_, _| Err(NtStatus::NOT_SUPPORTED))
+pub(super) extern "C" fn CalculateScatterGatherList(
+    adapter: *mut Adapter,
+    _: *mut Mdl,
+    _: Pointer,
+    _: u32,
+    _: *mut u32,
+    _: *mut u32,
+) -> Status {
+    status(adapter, Operation::CalculateScatterGatherList, |_, _| {
+        Err(NtStatus::NOT_SUPPORTED)
+    })
 }
 
-pub(super) extern "C" fn BuildScatterGatherList(adapter: *mut Adapter, _: Pointer, _: *mut Mdl, _: Pointer, _: u32, _: Option<DriverListControl>, _: Pointer, _: u8, _: Pointer, _: u32) -> Status {
-    status(adapter, Operation::BuildScatterGatherList, |_, _| Err(NtStatus::NOT_SUPPORTED))
+pub(super) extern "C" fn BuildScatterGatherList(
+    adapter: *mut Adapter,
+    _: Pointer,
+    _: *mut Mdl,
+    _: Pointer,
+    _: u32,
+    _: Option<DriverListControl>,
+    _: Pointer,
+    _: u8,
+    _: Pointer,
+    _: u32,
+) -> Status {
+    status(adapter, Operation::BuildScatterGatherList, |_, _| {
+        Err(NtStatus::NOT_SUPPORTED)
+    })
 }
 
-pub(super) extern "C" fn BuildMdlFromScatterGatherList(adapter: *mut Adapter, _: *mut List, _: *mut Mdl, _: *mut *mut Mdl) -> Status {
-    status(adapter, Operation::BuildMdlFromScatterGatherList, |_, _| Err(NtStatus::NOT_SUPPORTED))
+pub(super) extern "C" fn BuildMdlFromScatterGatherList(
+    adapter: *mut Adapter,
+    _: *mut List,
+    _: *mut Mdl,
+    _: *mut *mut Mdl,
+) -> Status {
+    status(adapter, Operation::BuildMdlFromScatterGatherList, |_, _| {
+        Err(NtStatus::NOT_SUPPORTED)
+    })
 }
 
-pub(super) extern "C" fn AllocateCommonBufferEx(adapter: *mut Adapter, _: *mut PhysicalAddress, _: u32, _: *mut PhysicalAddress, _: u8, _: u32) -> Pointer {
-    value(adapter, Operation::AllocateCommonBufferEx, null_mut(), |_, _| null_mut())
+pub(super) extern "C" fn AllocateCommonBufferEx(
+    adapter: *mut Adapter,
+    _: *mut PhysicalAddress,
+    _: u32,
+    _: *mut PhysicalAddress,
+    _: u8,
+    _: u32,
+) -> Pointer {
+    value(adapter, Operation::AllocateCommonBufferEx, null_mut(), |_, _| {
+        null_mut()
+    })
 }
 
-pub(super) extern "C" fn GetScatterGatherListEx(adapter: *mut Adapter, _: Pointer, _: Pointer, _: *mut Mdl, _: u64, _: u32, _: u32, _: Option<DriverListControl>, _: Pointer, _: u8, _: Option<CompletionRoutine>, _: Pointer, _: *mut *mut List) -> Status {
-    status(adapter, Operation::GetScatterGatherListEx, |_, _| Err(NtStatus::NOT_SUPPORTED))
+pub(super) extern "C" fn GetScatterGatherListEx(
+    adapter: *mut Adapter,
+    _: Pointer,
+    _: Pointer,
+    _: *mut Mdl,
+    _: u64,
+    _: u32,
+    _: u32,
+    _: Option<DriverListControl>,
+    _: Pointer,
+    _: u8,
+    _: Option<CompletionRoutine>,
+    _: Pointer,
+    _: *mut *mut List,
+) -> Status {
+    status(adapter, Operation::GetScatterGatherListEx, |_, _| {
+        Err(NtStatus::NOT_SUPPORTED)
+    })
 }
 
-pub(super) extern "C" fn BuildScatterGatherListEx(adapter: *mut Adapter, _: Pointer, _: Pointer, _: *mut Mdl, _: u64, _: u32, _: u32, _: Option<DriverListControl>, _: Pointer, _: u8, _: Pointer, _: u32, _: Option<CompletionRoutine>, _: Pointer, _: Pointer) -> Status {
-    status(adapter, Operation::BuildScatterGatherListEx, |_, _| Err(NtStatus::NOT_SUPPORTED))
+pub(super) extern "C" fn BuildScatterGatherListEx(
+    adapter: *mut Adapter,
+    _: Pointer,
+    _: Pointer,
+    _: *mut Mdl,
+    _: u64,
+    _: u32,
+    _: u32,
+    _: Option<DriverListControl>,
+    _: Pointer,
+    _: u8,
+    _: Pointer,
+    _: u32,
+    _: Option<CompletionRoutine>,
+    _: Pointer,
+    _: Pointer,
+) -> Status {
+    status(adapter, Operation::BuildScatterGatherListEx, |_, _| {
+        Err(NtStatus::NOT_SUPPORTED)
+    })
 }
 
-pub(super) extern "C" fn AllocateDomainCommonBuffer(adapter: *mut Adapter, _: Pointer, _: *mut PhysicalAddress, _: u32, _: u32, _: *mut i32, _: u32, _: *mut PhysicalAddress, _: *mut Pointer) -> Status {
-    status(adapter, Operation::AllocateDomainCommonBuffer, |_, _| Err(NtStatus::NOT_SUPPORTED))
+pub(super) extern "C" fn AllocateDomainCommonBuffer(
+    adapter: *mut Adapter,
+    _: Pointer,
+    _: *mut PhysicalAddress,
+    _: u32,
+    _: u32,
+    _: *mut i32,
+    _: u32,
+    _: *mut PhysicalAddress,
+    _: *mut Pointer,
+) -> Status {
+    status(adapter, Operation::AllocateDomainCommonBuffer, |_, _| {
+        Err(NtStatus::NOT_SUPPORTED)
+    })
 }
 
 pub(super) extern "C" fn FlushDmaBuffer(adapter: *mut Adapter, _: *mut Mdl, _: u8) -> Status {
-    status(adapter, Operation::FlushDmaBuffer, |_, _| Err(NtStatus::NOT_SUPPORTED))
+    status(adapter, Operation::FlushDmaBuffer, |_, _| {
+        Err(NtStatus::NOT_SUPPORTED)
+    })
 }
 
 pub(super) extern "C" fn JoinDmaDomain(adapter: *mut Adapter, _: Pointer) -> Status {
-    status(adapter, Operation::JoinDmaDomain, |_, _| Err(NtStatus::NOT_SUPPORTED))
+    status(adapter, Operation::JoinDmaDomain, |_, _| {
+        Err(NtStatus::NOT_SUPPORTED)
+    })
 }
 
 pub(super) extern "C" fn LeaveDmaDomain(adapter: *mut Adapter) -> Status {
-    status(adapter, Operation::LeaveDmaDomain, |_, _| Err(NtStatus::NOT_SUPPORTED))
+    status(adapter, Operation::LeaveDmaDomain, |_, _| {
+        Err(NtStatus::NOT_SUPPORTED)
+    })
 }
 
 pub(super) extern "C" fn GetDmaDomain(adapter: *mut Adapter) -> Pointer {
     value(adapter, Operation::GetDmaDomain, null_mut(), |_, _| null_mut())
 }
 
-pub(super) extern "C" fn AllocateCommonBufferWithBounds(adapter: *mut Adapter, _: *mut PhysicalAddress, _: *mut PhysicalAddress, _: u32, _: u32, _: *mut i32, _: u32, _: *mut PhysicalAddress) -> Pointer {
-    value(adapter, Operation::AllocateCommonBufferWithBounds, null_mut(), |_, _| null_mut())
+pub(super) extern "C" fn AllocateCommonBufferWithBounds(
+    adapter: *mut Adapter,
+    _: *mut PhysicalAddress,
+    _: *mut PhysicalAddress,
+    _: u32,
+    _: u32,
+    _: *mut i32,
+    _: u32,
+    _: *mut PhysicalAddress,
+) -> Pointer {
+    value(
+        adapter,
+        Operation::AllocateCommonBufferWithBounds,
+        null_mut(),
+        |_, _| null_mut(),
+    )
 }
 
-pub(super) extern "C" fn AllocateCommonBufferVector(adapter: *mut Adapter, _: PhysicalAddress, _: PhysicalAddress, _: i32, _: u32, _: u32, _: u32, _: u64, _: *mut Pointer) -> Status {
-    status(adapter, Operation::AllocateCommonBufferVector, |_, _| Err(NtStatus::NOT_SUPPORTED))
+pub(super) extern "C" fn AllocateCommonBufferVector(
+    adapter: *mut Adapter,
+    _: PhysicalAddress,
+    _: PhysicalAddress,
+    _: i32,
+    _: u32,
+    _: u32,
+    _: u32,
+    _: u64,
+    _: *mut Pointer,
+) -> Status {
+    status(adapter, Operation::AllocateCommonBufferVector, |_, _| {
+        Err(NtStatus::NOT_SUPPORTED)
+    })
 }
 
-pub(super) extern "C" fn GetCommonBufferFromVectorByIndex(adapter: *mut Adapter, _: Pointer, _: u32, _: *mut Pointer, _: *mut PhysicalAddress) {
-    value(adapter, Operation::GetCommonBufferFromVectorByIndex, (), |_, _| ());
+pub(super) extern "C" fn GetCommonBufferFromVectorByIndex(
+    adapter: *mut Adapter,
+    _: Pointer,
+    _: u32,
+    _: *mut Pointer,
+    _: *mut PhysicalAddress,
+) {
+    value(
+        adapter,
+        Operation::GetCommonBufferFromVectorByIndex,
+        (),
+        |_, _| (),
+    );
 }
 
 pub(super) extern "C" fn FreeCommonBufferFromVector(adapter: *mut Adapter, _: Pointer, _: u32) {
@@ -103,6 +278,14 @@ pub(super) extern "C" fn FreeCommonBufferVector(adapter: *mut Adapter, _: Pointe
     value(adapter, Operation::FreeCommonBufferVector, (), |_, _| ());
 }
 
-pub(super) extern "C" fn CreateCommonBufferFromMdl(adapter: *mut Adapter, _: *mut Mdl, _: Pointer, _: u32, _: *mut PhysicalAddress) -> Status {
-    status(adapter, Operation::CreateCommonBufferFromMdl, |_, _| Err(NtStatus::NOT_SUPPORTED))
+pub(super) extern "C" fn CreateCommonBufferFromMdl(
+    adapter: *mut Adapter,
+    _: *mut Mdl,
+    _: Pointer,
+    _: u32,
+    _: *mut PhysicalAddress,
+) -> Status {
+    status(adapter, Operation::CreateCommonBufferFromMdl, |_, _| {
+        Err(NtStatus::NOT_SUPPORTED)
+    })
 }

@@ -4,8 +4,8 @@
 use super::{export, refuse};
 use crate::abi::types::{Kdpc, Pointer};
 use crate::calls::DeferredRoutine;
-use longshore_core::Irql;
 use crate::memory;
+use longshore_core::Irql;
 use longshore_core::machine::Cpu;
 use std::ptr::{null_mut, with_exposed_provenance_mut};
 
