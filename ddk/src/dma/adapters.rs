@@ -182,6 +182,7 @@ impl Edge {
         self.adapters.remove(record);
         self.pool.free(record.address(), TAG);
         self.contexts.forget(record.address());
+        self.forget_common_buffers(record.address());
     }
 
     /// Takes back what a device left behind, or, with the last device, everything. That there is anything is misuse.

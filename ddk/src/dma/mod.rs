@@ -2,10 +2,12 @@
 //!
 //! * [`machine`]: the DMA of a machine behind a vtable;
 //! * [`adapters`]: where adapters stand, and what each of them offers;
+//! * [`common`]: common buffers, and how they are kept the same on both sides;
 //! * [`contexts`]: transfer contexts, by number;
 //! * [`transfers`]: the calls of a transfer, in the words of `longshore_wdm`.
 
 pub(crate) mod adapters;
+pub(crate) mod common;
 pub(crate) mod contexts;
 pub(crate) mod machine;
 pub(crate) mod transfers;

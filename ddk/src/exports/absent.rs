@@ -11,27 +11,6 @@ use longshore_core::NtStatus;
 use longshore_wdm::Operation;
 use std::ptr::null_mut;
 
-pub(super) extern "C" fn AllocateCommonBuffer(
-    adapter: *mut Adapter,
-    _: u32,
-    _: *mut PhysicalAddress,
-    _: u8,
-) -> Pointer {
-    value(adapter, Operation::AllocateCommonBuffer, null_mut(), |_, _| {
-        null_mut()
-    })
-}
-
-pub(super) extern "C" fn FreeCommonBuffer(
-    adapter: *mut Adapter,
-    _: u32,
-    _: PhysicalAddress,
-    _: Pointer,
-    _: u8,
-) {
-    value(adapter, Operation::FreeCommonBuffer, (), |_, _| ());
-}
-
 pub(super) extern "C" fn AllocateAdapterChannel(
     adapter: *mut Adapter,
     _: Pointer,
@@ -125,19 +104,6 @@ pub(super) extern "C" fn BuildMdlFromScatterGatherList(
 ) -> Status {
     status(adapter, Operation::BuildMdlFromScatterGatherList, |_, _| {
         Err(NtStatus::NOT_SUPPORTED)
-    })
-}
-
-pub(super) extern "C" fn AllocateCommonBufferEx(
-    adapter: *mut Adapter,
-    _: *mut PhysicalAddress,
-    _: u32,
-    _: *mut PhysicalAddress,
-    _: u8,
-    _: u32,
-) -> Pointer {
-    value(adapter, Operation::AllocateCommonBufferEx, null_mut(), |_, _| {
-        null_mut()
     })
 }
 

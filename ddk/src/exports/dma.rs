@@ -6,13 +6,15 @@ use crate::abi::dma::{
     Adapter, AdapterInfo, CompletionRoutine, DeviceDescription, DriverControl, List, Mdl, TransferInfo,
     TransferInfo2,
 };
-use crate::abi::types::{Pointer, Status};
+use crate::abi::types::{PhysicalAddress, Pointer, Status};
 use crate::dma::adapters::Record;
 use crate::dma::transfers::{MapExtras, Part, Request};
 use crate::edge::Edge;
 use crate::memory::{self, ListRoom};
 use longshore_core::{NtStatus, Rule};
-use longshore_wdm::{DeviceObject, ElementList, IoAllocationAction, Operation, RegisterBase};
+use longshore_wdm::{
+    CommonBufferRequest, DeviceObject, ElementList, IoAllocationAction, Operation, RegisterBase,
+};
 use std::ptr::{null_mut, with_exposed_provenance_mut};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -79,6 +81,81 @@ pub(super) unsafe extern "C" fn IoGetDmaAdapter(
 pub(super) extern "C" fn PutDmaAdapter(adapter: *mut Adapter) {
     value(adapter, Operation::PutDmaAdapter, (), |edge, record| {
         edge.put_adapter(record);
+    });
+}
+
+/// # Safety
+///
+/// The place for the address is NULL or can be written.
+unsafe fn common_buffer(
+    adapter: *mut Adapter,
+    operation: Operation,
+    request: CommonBufferRequest,
+    place: *mut PhysicalAddress,
+) -> Pointer {
+    value(adapter, operation, null_mut(), |edge, record| {
+        if place.is_null() {
+            bad_parameter(edge, operation, "WDM-220");
+            return null_mut();
+        }
+        let Some((at, address)) = edge.allocate_common_buffer(record, operation, request) else {
+            return null_mut();
+        };
+        // SAFETY: the caller's promise.
+        unsafe { memory::write(place, address.into()) };
+        with_exposed_provenance_mut(at)
+    })
+}
+
+/// # Safety
+///
+/// The place for the address is NULL or can be written.
+pub(super) unsafe extern "C" fn AllocateCommonBuffer(
+    adapter: *mut Adapter,
+    length: u32,
+    place: *mut PhysicalAddress,
+    cache: u8,
+) -> Pointer {
+    let request = CommonBufferRequest {
+        cache_enabled: cache != 0,
+        ..CommonBufferRequest::new(length)
+    };
+    // SAFETY: the caller's promise.
+    unsafe { common_buffer(adapter, Operation::AllocateCommonBuffer, request, place) }
+}
+
+/// # Safety
+///
+/// The highest address is NULL or can be read; the place for the address is NULL or can be written.
+pub(super) unsafe extern "C" fn AllocateCommonBufferEx(
+    adapter: *mut Adapter,
+    highest: *mut PhysicalAddress,
+    length: u32,
+    place: *mut PhysicalAddress,
+    cache: u8,
+    node: u32,
+) -> Pointer {
+    // SAFETY: the caller's promise.
+    let highest = unsafe { memory::read(highest) };
+    let request = CommonBufferRequest {
+        length,
+        cache_enabled: cache != 0,
+        maximum_address: highest.map(Into::into),
+        preferred_node: node,
+    };
+    // SAFETY: the caller's promise.
+    unsafe { common_buffer(adapter, Operation::AllocateCommonBufferEx, request, place) }
+}
+
+pub(super) extern "C" fn FreeCommonBuffer(
+    adapter: *mut Adapter,
+    length: u32,
+    address: PhysicalAddress,
+    at: Pointer,
+    cache: u8,
+) {
+    value(adapter, Operation::FreeCommonBuffer, (), |edge, record| {
+        let _ = edge.free_common_buffer(record, at.addr(), length, address.into(), cache != 0);
     });
 }
 

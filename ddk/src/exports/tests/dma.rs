@@ -410,3 +410,79 @@ fn a_map_writes_as_much_of_a_list_as_there_is_room() {
     }
     assert_eq!(bench.misuse(), []);
 }
+
+/// What a DPC saw in a common buffer, which it is given.
+static IN_A_CALLBACK: AtomicU32 = AtomicU32::new(0);
+
+unsafe extern "C" fn look_at(_: Pointer, buffer: Pointer, _: Pointer, _: Pointer) {
+    // SAFETY: the buffer is not freed.
+    let bytes = unsafe { std::slice::from_raw_parts_mut(buffer.cast::<u8>(), 2) };
+    IN_A_CALLBACK.store(u32::from(bytes[0]), Ordering::Relaxed);
+    bytes[1] = 44;
+}
+
+/// Proves: WDM-220, WDM-221, WDM-222.
+#[test]
+fn a_common_buffer_is_the_same_on_both_sides_whenever_the_edge_is_crossed() {
+    let bench = Bench::new();
+    let adapter = bench.adapter(3);
+    let table = bench.table(adapter);
+    let mut address = PhysicalAddress(0);
+    let memory = bench.edge.world.memory();
+    // SAFETY: the adapter stands, the buffer has 100 bytes, and the KDPC stays in its place.
+    unsafe {
+        let buffer = (table.allocate_common_buffer)(adapter, 100, &mut address, 1).cast::<u8>();
+        assert!(!buffer.is_null() && buffer.addr().is_multiple_of(4096));
+        let at = BusAddress::from(address);
+        let theirs = |index: u64| {
+            let mut byte = [0];
+            memory.read(BusAddress::new(at.raw() + index), &mut byte).unwrap();
+            byte[0]
+        };
+        *buffer = 11;
+        *buffer.add(99) = 12;
+        assert_eq!((theirs(0), theirs(99)), (0, 0), "nobody has crossed yet");
+        KeGetCurrentIrql();
+        assert_eq!((theirs(0), theirs(99)), (11, 12), "on the way out");
+        memory.write(at, &[33]).unwrap();
+        *buffer.add(99) = 13;
+        KeGetCurrentIrql();
+        assert_eq!(
+            (*buffer, *buffer.add(99), theirs(99)),
+            (33, 13, 13),
+            "both ways at once"
+        );
+        let mut dpc: Kdpc = std::mem::zeroed();
+        KeInitializeDpc(&mut dpc, Some(look_at), buffer.cast());
+        memory.write(at, &[55]).unwrap();
+        KeInsertQueueDpc(&mut dpc, null_mut(), null_mut());
+        KeFlushQueuedDpcs();
+        assert_eq!(
+            (IN_A_CALLBACK.load(Ordering::Relaxed), theirs(1)),
+            (55, 44),
+            "in a callback, and behind it"
+        );
+        // Freed with the arguments of the allocation only, and before the adapter goes.
+        bench.misuse();
+        (table.put_dma_adapter)(adapter);
+        (table.free_common_buffer)(adapter, 99, address, buffer.cast(), 1);
+        (table.free_common_buffer)(adapter, 100, PhysicalAddress(8), buffer.cast(), 1);
+        (table.free_common_buffer)(adapter, 100, address, buffer.add(1).cast(), 1);
+        let rules: Vec<_> = bench.misuse().into_iter().map(|(_, rule)| rule).collect();
+        assert_eq!(rules, ["WDM-106", "WDM-221", "WDM-221", "WDM-221"]);
+        (table.free_common_buffer)(adapter, 100, address, buffer.cast(), 1);
+        let mut highest = PhysicalAddress(0x8000);
+        let low = (table.allocate_common_buffer_ex)(adapter, &mut highest, 8, &mut address, 0, 0);
+        assert!(!low.is_null() && address.0 <= 0x8000 - 8);
+        assert!(
+            (table.allocate_common_buffer)(adapter, 0, &mut address, 1).is_null(),
+            "no bytes"
+        );
+        assert!(
+            (table.allocate_common_buffer)(adapter, 8, null_mut(), 1).is_null(),
+            "no place"
+        );
+        (table.free_common_buffer)(adapter, 8, address, low, 0);
+        (table.put_dma_adapter)(adapter);
+    }
+}
