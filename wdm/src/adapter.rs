@@ -4,6 +4,7 @@ use crate::board::{Board, Holder, Record};
 use crate::description::{AdapterError, DeviceDescription};
 use crate::mapping::{Refused, called};
 use crate::master::Master;
+use crate::operations::Operation;
 use crate::registers::{MapRegisters, RegisterBase, pages_spanned};
 use crate::state::{Answer, Input, Refusal, State};
 use crate::system::{Policy, Setup, SystemDma};
@@ -200,6 +201,13 @@ impl<M: Machine> Adapter<M> {
         })
     }
 
+    /// A context for one request of version 1 or 2, ready at once.
+    pub(crate) fn context_of_its_own(&self) -> TransferContext {
+        let context = TransferContext::new();
+        context.record().make_older(self.0.number);
+        context
+    }
+
     /// What the device said about its transfers.
     pub fn description(&self) -> DeviceDescription {
         self.0.description
@@ -228,6 +236,12 @@ impl<M: Machine> Adapter<M> {
     ) -> Result<(), Refusal> {
         let _ = level.into();
         called(self.machine(), "InitializeDmaTransferContext", || {
+            // Every call of version 3 with a context begins with this one.
+            self.offers(Operation::InitializeDmaTransferContext)
+                .map_err(|_| Refusal::NotOffered)?;
+            if context.record().is_older() {
+                return Err(Refusal::OtherKind);
+            }
             self.0.system.with(|board| {
                 let record = context.record();
                 let (state, answer) = self

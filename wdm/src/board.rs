@@ -8,7 +8,7 @@ use crate::state::State;
 use alloc::collections::LinkedList;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
-use core::sync::atomic::{AtomicU8, AtomicU32, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, Ordering};
 use longshore_core::Machine;
 
 /// What a transfer context stands for. Both words are read and written under the controller's lock only, which
@@ -17,6 +17,10 @@ use longshore_core::Machine;
 pub(crate) struct Record {
     state: AtomicU8,
     adapter: AtomicU32,
+    /// Whether the adapter made it, for a call of version 1 or 2.
+    older: AtomicBool,
+    /// Whether its AdapterControl runs just now. Kept for the older calls only.
+    pub(crate) in_control: AtomicBool,
 }
 
 impl Record {
@@ -26,6 +30,18 @@ impl Record {
 
     pub(crate) fn set_state(&self, state: State) {
         self.state.store(state as u8, Ordering::Relaxed);
+    }
+
+    /// Whether it is one that an adapter made for a call of version 1 or 2.
+    pub(crate) fn is_older(&self) -> bool {
+        self.older.load(Ordering::Relaxed)
+    }
+
+    /// Makes it one of an adapter's own, for a call of version 1 or 2.
+    pub(crate) fn make_older(&self, adapter: u32) {
+        self.older.store(true, Ordering::Relaxed);
+        self.bind(adapter);
+        self.set_state(State::Ready);
     }
 
     /// The number of the adapter it was initialised for.

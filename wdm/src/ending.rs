@@ -61,21 +61,29 @@ impl<M: Machine> Adapter<M> {
     ) -> Result<Option<Outcome>, FlushError> {
         let _ = level.into();
         const NAME: &str = "FlushAdapterBuffersEx";
-        called(self.machine(), NAME, || {
-            let flushed = self
-                .system()
-                .with(|board| self.flush_under_lock(board, context, request))?;
-            if flushed.copies
-                && let Some(mapping) = &flushed.mapping
-            {
-                self.copy_back(context, mapping, request.length);
-            }
-            if flushed.cut {
-                self.machine()
-                    .emit(Event::Misuse(NAME, Rule("WDM-174"), NtStatus::SUCCESS));
-            }
-            Ok(flushed.mapping.and_then(|mapping| mapping.outcome()))
-        })
+        called(self.machine(), NAME, || self.flush_as(NAME, context, request))
+    }
+
+    /// The flush of a call of this name.
+    pub(crate) fn flush_as(
+        &self,
+        name: &'static str,
+        context: &TransferContext,
+        request: FlushRequest<'_>,
+    ) -> Result<Option<Outcome>, FlushError> {
+        let flushed = self
+            .system()
+            .with(|board| self.flush_under_lock(board, context, request))?;
+        if flushed.copies
+            && let Some(mapping) = &flushed.mapping
+        {
+            self.copy_back(context, mapping, request.length);
+        }
+        if flushed.cut {
+            self.machine()
+                .emit(Event::Misuse(name, Rule("WDM-174"), NtStatus::SUCCESS));
+        }
+        Ok(flushed.mapping.and_then(|mapping| mapping.outcome()))
     }
 
     fn flush_under_lock(

@@ -132,7 +132,6 @@ pub(crate) fn list_size(elements: u32) -> u32 {
 }
 
 /// How many elements a list of so many bytes has room for.
-#[allow(dead_code)]
 pub(crate) fn list_room(bytes: u32) -> u32 {
     bytes.saturating_sub(LIST_HEADER + LIST_PRIVATE) / LIST_ELEMENT
 }

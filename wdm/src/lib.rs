@@ -31,9 +31,12 @@ mod ending;
 mod hardware;
 pub mod info;
 mod limits;
+pub mod lists;
 mod map;
 mod mapping;
 mod master;
+pub mod mdl;
+pub mod older;
 mod plan;
 pub mod operations;
 pub mod platform;
@@ -56,7 +59,13 @@ pub use description::{
     AdapterError, DescriptionVersion, DeviceDescription, DmaSpeed, DmaWidth, InterfaceType,
 };
 pub use info::{AdapterInfo, InfoError, InfoVersion, TransferInfo, TransferQuestion};
+pub use lists::{
+    AdapterListControl, BuildMdlError, ListBuffer, ListError, ListRefused, ListRequest, ListSize,
+    PutListRefused, ScatterGatherList,
+};
 pub use mapping::{CompletionContext, CompletionRoutine, DeviceObject, Refused};
+pub use mdl::Mdl;
+pub use older::MdlPiece;
 pub use operations::{LevelRule, NotOffered, Operation, Release};
 pub use platform::Platform;
 pub use poll::{EndRoutine, TransferWatch};

@@ -53,10 +53,19 @@ impl<M: Machine> Adapter<M> {
         request: MapRequest<'_, M>,
     ) -> Result<u32, MapError> {
         let _ = level.into();
-        called(self.machine(), "MapTransferEx", || self.map(context, request))
+        called(self.machine(), "MapTransferEx", || {
+            if context.record().is_older() {
+                return Err(MapError::Refused(Refusal::OtherKind));
+            }
+            self.map(context, request)
+        })
     }
 
-    fn map(&self, context: &TransferContext, mut request: MapRequest<'_, M>) -> Result<u32, MapError> {
+    pub(crate) fn map(
+        &self,
+        context: &TransferContext,
+        mut request: MapRequest<'_, M>,
+    ) -> Result<u32, MapError> {
         if self.is_master() {
             check_master(&request)?;
         }

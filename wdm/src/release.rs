@@ -48,29 +48,37 @@ impl<M: Machine> Adapter<M> {
         count: u32,
     ) -> Result<(), Refusal> {
         called(self.machine(), "FreeMapRegisters", || {
-            let freed = self.system().with(|board| {
-                let channel = board.channel(self.channel_number()).ok_or(Refusal::NotKept)?;
-                let holders = channel.holder.iter().chain(&channel.kept);
-                let mine = |holder: &&Holder<M>| {
-                    holder.base() == Some(base) && holder.adapter == self.record().number
-                };
-                let holder = { holders }.find(mine).ok_or(Refusal::NotKept)?;
-                let context = Arc::clone(&holder.context);
-                if holder.run.as_ref().map(Run::count) != Some(count) {
-                    return Err(Refusal::WrongCount);
-                }
-                if holder.copying {
-                    return Err(Refusal::StillMapped);
-                }
-                self.step(&TransferContext::of(Arc::clone(&context)), Input::FreeRegisters)?;
-                Ok(channel.take_holder(&context))
-            })?;
-            self.give_back(dispatch, freed);
-            Ok(())
+            self.free_registers(dispatch, base, count)
         })
     }
 
-    fn free(
+    pub(crate) fn free_registers(
+        &self,
+        dispatch: &Dispatch,
+        base: RegisterBase,
+        count: u32,
+    ) -> Result<(), Refusal> {
+        let freed = self.system().with(|board| {
+            let channel = board.channel(self.channel_number()).ok_or(Refusal::NotKept)?;
+            let holders = channel.holder.iter().chain(&channel.kept);
+            let mine =
+                |holder: &&Holder<M>| holder.base() == Some(base) && holder.adapter == self.record().number;
+            let holder = { holders }.find(mine).ok_or(Refusal::NotKept)?;
+            let context = Arc::clone(&holder.context);
+            if holder.run.as_ref().map(Run::count) != Some(count) {
+                return Err(Refusal::WrongCount);
+            }
+            if holder.copying {
+                return Err(Refusal::StillMapped);
+            }
+            self.step(&TransferContext::of(Arc::clone(&context)), Input::FreeRegisters)?;
+            Ok(channel.take_holder(&context))
+        })?;
+        self.give_back(dispatch, freed);
+        Ok(())
+    }
+
+    pub(crate) fn free(
         &self,
         dispatch: &Dispatch,
         context: &TransferContext,

@@ -209,6 +209,12 @@ pub enum Refusal {
     Outstanding,
     /// A common buffer of the adapter is not freed.
     CommonBufferOut,
+    /// A call with a context is made for a request without one, or the other way round.
+    OtherKind,
+    /// The driver asked for an adapter of an earlier version, which has no such call.
+    NotOffered,
+    /// A device has another request of version 1 that waits, or whose routine runs.
+    OneAtATime,
     /// A bus master's transfer is not the system's to cancel.
     NotCancellable,
     /// A bus master has no system controller to configure.
@@ -227,6 +233,7 @@ impl Refusal {
             Self::Cancelled => NtStatus::CANCELLED,
             Self::AlreadyCancelled | Self::NotCancellable => NtStatus::INVALID_DEVICE_STATE,
             Self::TooLate => NtStatus::UNSUCCESSFUL,
+            Self::NotOffered => NtStatus::NOT_SUPPORTED,
             _ => NtStatus::INVALID_PARAMETER,
         }
     }
@@ -240,6 +247,9 @@ impl Refusal {
             Self::NotFlushed => Some(Rule("WDM-158")),
             Self::StillMapped => Some(Rule("WDM-190")),
             Self::Outstanding | Self::CommonBufferOut => Some(Rule("WDM-106")),
+            Self::OtherKind => Some(Rule("A-34")),
+            Self::NotOffered => Some(Rule("WDM-249")),
+            Self::OneAtATime => Some(Rule("WDM-231")),
             Self::NotCancellable => Some(Rule("WDM-181")),
             Self::NotConfigurable => Some(Rule("WDM-210")),
             Self::NotKept | Self::WrongCount => Some(Rule("WDM-194")),
@@ -262,6 +272,9 @@ impl fmt::Display for Refusal {
             Self::TooLate => "the allocation is past cancelling",
             Self::Outstanding => "something of the adapter is still under way",
             Self::CommonBufferOut => "a common buffer of the adapter is not freed",
+            Self::OtherKind => "requests with a context and those without do not mix",
+            Self::OneAtATime => "the device has another request that waits, or whose routine runs",
+            Self::NotOffered => "the driver asked for an adapter of an earlier version",
             Self::NotCancellable => "a bus master's transfer is not the system's to cancel",
             Self::NotConfigurable => "a bus master has no system controller to configure",
             Self::WrongCount => "not so many map registers were asked for",

@@ -2,6 +2,7 @@
 #![allow(dead_code)] // Each test program uses its own part of this.
 
 pub(crate) mod driver;
+pub(crate) mod master;
 
 use longshore_core::Passive;
 use longshore_core::machine::{Cpu, Machine as _};
@@ -16,6 +17,9 @@ use std::sync::Arc;
 pub(crate) const DEVICE: DeviceObject = DeviceObject(0x1234);
 
 const CHANNELS: u32 = 2;
+
+/// Some bytes of the machine's.
+pub(crate) type Buffer = Lease<Memory>;
 
 /// What a scenario works on.
 pub(crate) struct Bench {
@@ -67,8 +71,13 @@ impl Bench {
         self.system.adapter(passive, Self::description(looped)).unwrap()
     }
 
-    pub(crate) fn buffer(&self, len: u64) -> Lease<Memory> {
+    pub(crate) fn buffer(&self, len: u64) -> Buffer {
         Lease::new(self.machine.memory(), len, 8).unwrap()
+    }
+
+    /// A buffer that begins with a page of its own.
+    pub(crate) fn page(&self, len: u64) -> Buffer {
+        Lease::new(self.machine.memory(), len, 4096).unwrap()
     }
 }
 
