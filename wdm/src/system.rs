@@ -10,8 +10,10 @@ use crate::registers::{MapRegisters, PAGE_SIZE};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt;
+use longshore_core::event::{Event, Owner, Rule};
 use longshore_core::machine::{Lock, Machine};
 use longshore_core::{Irql, NtStatus, Passive};
+use longshore_hardware::{BusAddress, Lease};
 
 /// Channels beyond this many are a mistake.
 const MOST_CHANNELS: u32 = 1024;
@@ -135,7 +137,11 @@ struct Inner<M: Machine> {
     /// Dropped first: no handler runs any more, and only then do the deferred calls go.
     _connections: Vec<M::Connection>,
     hardware: Hardware<M>,
+    /// What the channels asked for, each with its number.
+    _common_buffers: CommonBuffers<M>,
 }
+
+type CommonBuffers<M> = Vec<(u32, Lease<<M as Machine>::Memory>)>;
 
 /// A system DMA controller that is registered with a machine, and everything that is done with it.
 ///
@@ -166,7 +172,12 @@ impl<M: Machine> SystemDma<M> {
         } = setup;
         let attributes = controller.attributes();
         let channels = check(controller.as_ref(), attributes, lines.len())?;
+        let common_buffers = common_buffers(machine, attributes, &channels)?;
         controller.initialize();
+        for (number, buffer) in &common_buffers {
+            machine.emit(Event::Handover(buffer.range(), Owner::Both, Rule("WDM-313")));
+            controller.report_common_buffer(*number, buffer.range());
+        }
         let core = Arc::new(Core {
             machine: machine.clone(),
             controller,
@@ -187,6 +198,7 @@ impl<M: Machine> SystemDma<M> {
         Ok(Self(Arc::new(Inner {
             _connections: connections,
             hardware,
+            _common_buffers: common_buffers,
         })))
     }
 
@@ -283,6 +295,23 @@ fn check(
         return Err(RegisterError::NoLine);
     }
     Ok(channels)
+}
+
+/// The memory that channels want from registration on, in the controller's reach.
+fn common_buffers<M: Machine>(
+    machine: &M,
+    attributes: ControllerAttributes,
+    channels: &[ChannelAttributes],
+) -> Result<CommonBuffers<M>, RegisterError> {
+    let below = BusAddress::new(u64::try_from(reach(attributes)).unwrap_or(u64::MAX));
+    let wanted = (0..).zip(channels).map(|(number, channel)| (number, channel.common_buffer_length));
+    wanted
+        .filter(|(_, length)| *length > 0)
+        .map(|(number, length)| {
+            let lease = Lease::below(machine.memory(), u64::from(length), PAGE_SIZE, below);
+            Ok((number, lease.map_err(|_| RegisterError::CommonBuffer)?))
+        })
+        .collect()
 }
 
 /// One deferred call for each channel, all on one CPU, so that what a channel has to tell is told in order.
