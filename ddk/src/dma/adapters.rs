@@ -208,8 +208,8 @@ impl Edge {
                 let _ = record.port.flush(&context, mapped.flush());
             }
         }
-        if let Some(context) = record.port.holder(None) {
-            let _ = record.port.free_channel(&context);
+        if record.port.holder(None).is_some() {
+            let _ = record.port.free_channel();
         }
     }
 }

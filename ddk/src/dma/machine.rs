@@ -11,8 +11,8 @@ use longshore_hardware::{BusAddress, BusRange};
 use longshore_wdm::{
     Adapter, AdapterInfo, Allocation, AllocationFlags, CommonBuffer, CommonBufferRequest, CompletionContext,
     CompletionRoutine, DeviceDescription, DeviceObject, DmaCompletionStatus, ElementList, FlushRequest,
-    InfoVersion, IoAllocationAction, MapRequest, Operation, Platform, Progress, Refused, RegisterBase,
-    Release, TransferContext, TransferInfo, TransferQuestion,
+    InfoVersion, IoAllocationAction, MapRequest, MdlPiece, Operation, Platform, Progress, Refused,
+    RegisterBase, Release, TransferContext, TransferInfo, TransferQuestion,
 };
 use std::sync::Arc;
 use std::sync::atomic::AtomicU32;
@@ -100,7 +100,11 @@ pub(crate) trait Port: Send + Sync {
     fn map(&self, context: &TransferContext, piece: Piece<'_>) -> Result<u32, Refusal>;
     fn flush(&self, context: &TransferContext, request: FlushRequest<'_>) -> Result<(), Refusal>;
     fn cancel_mapped(&self, context: &TransferContext) -> Result<(), Refusal>;
-    fn free_channel(&self, context: &TransferContext) -> Result<(), Refusal>;
+    fn free_channel(&self) -> Result<(), Refusal>;
+    /// The calls of versions 1 and 2, which name no context.
+    fn allocate_older(&self, device: DeviceObject, registers: u32, control: Control) -> Result<(), Refusal>;
+    fn map_older(&self, base: Option<RegisterBase>, piece: MdlPiece<'_>) -> Result<BusRange, Refusal>;
+    fn flush_older(&self, base: Option<RegisterBase>, piece: MdlPiece<'_>) -> bool;
     fn free_object(&self, context: &TransferContext, action: IoAllocationAction) -> Result<(), Refusal>;
     fn free_registers(&self, base: RegisterBase, count: u32) -> Result<(), Refusal>;
 }
@@ -313,10 +317,34 @@ impl<M: Machine> Port for Here<M> {
         })
     }
 
-    fn free_channel(&self, context: &TransferContext) -> Result<(), Refusal> {
+    fn free_channel(&self) -> Result<(), Refusal> {
         at_dispatch(&self.machine, |dispatch| {
-            refused(self.adapter.free_channel(dispatch, context))
+            refused(self.adapter.free_adapter_channel(dispatch))
         })
+    }
+
+    fn allocate_older(&self, device: DeviceObject, registers: u32, control: Control) -> Result<(), Refusal> {
+        let routine: longshore_wdm::AdapterControl<M> =
+            Box::new(move |_, _, granted| control(granted.device_object, granted.registers));
+        at_dispatch(&self.machine, |dispatch| {
+            refused(
+                self.adapter
+                    .allocate_adapter_channel(dispatch, device, registers, routine),
+            )
+        })
+    }
+
+    fn map_older(&self, base: Option<RegisterBase>, piece: MdlPiece<'_>) -> Result<BusRange, Refusal> {
+        at_most(&self.machine, |level| {
+            refused(self.adapter.map_mdl(level, base, piece))
+        })
+    }
+
+    fn flush_older(&self, base: Option<RegisterBase>, piece: MdlPiece<'_>) -> bool {
+        at_most(&self.machine, |level| {
+            Ok(self.adapter.flush_mdl(level, base, piece))
+        })
+        .unwrap_or(false)
     }
 
     fn free_object(&self, context: &TransferContext, action: IoAllocationAction) -> Result<(), Refusal> {

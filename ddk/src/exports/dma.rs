@@ -8,6 +8,7 @@ use crate::abi::dma::{
 };
 use crate::abi::types::{PhysicalAddress, Pointer, Status};
 use crate::dma::adapters::Record;
+use crate::dma::older::OlderPart;
 use crate::dma::transfers::{MapExtras, Part, Request};
 use crate::edge::Edge;
 use crate::memory::{self, ListRoom};
@@ -157,6 +158,77 @@ pub(super) extern "C" fn FreeCommonBuffer(
     value(adapter, Operation::FreeCommonBuffer, (), |edge, record| {
         let _ = edge.free_common_buffer(record, at.addr(), length, address.into(), cache != 0);
     });
+}
+
+pub(super) extern "C" fn AllocateAdapterChannel(
+    adapter: *mut Adapter,
+    device: Pointer,
+    registers: u32,
+    routine: Option<DriverControl>,
+    context: Pointer,
+) -> Status {
+    const OPERATION: Operation = Operation::AllocateAdapterChannel;
+    status(adapter, OPERATION, |edge, record| {
+        let routine = routine.ok_or_else(|| bad_parameter(edge, OPERATION, "WDM-230"))?;
+        let device = DeviceObject(device.expose_provenance());
+        edge.allocate_older(record, device, registers, routine, context.expose_provenance())
+    })
+}
+
+/// # Safety
+///
+/// The length is NULL or can be read and written.
+pub(super) unsafe extern "C" fn MapTransfer(
+    adapter: *mut Adapter,
+    mdl: *mut Mdl,
+    base: Pointer,
+    current: Pointer,
+    length: *mut u32,
+    write_to_device: u8,
+) -> PhysicalAddress {
+    const OPERATION: Operation = Operation::MapTransfer;
+    value(adapter, OPERATION, PhysicalAddress(0), |edge, record| {
+        // SAFETY: the caller's promise.
+        let Some(wanted) = (unsafe { memory::read(length) }) else {
+            bad_parameter(edge, OPERATION, "WDM-233");
+            return PhysicalAddress(0);
+        };
+        let part = OlderPart {
+            mdl: mdl.addr(),
+            base: base_of(base),
+            current: current.addr() as u64,
+            length: wanted,
+            write_to_device: write_to_device != 0,
+        };
+        let Some((address, mapped)) = edge.map_older(record, part) else {
+            return PhysicalAddress(0);
+        };
+        if mapped != wanted {
+            // SAFETY: the caller's promise. Only a bus master's length changes, and nobody else looks at that.
+            unsafe { memory::write(length, mapped) };
+        }
+        address.into()
+    })
+}
+
+pub(super) extern "C" fn FlushAdapterBuffers(
+    adapter: *mut Adapter,
+    mdl: *mut Mdl,
+    base: Pointer,
+    current: Pointer,
+    length: u32,
+    write_to_device: u8,
+) -> u8 {
+    value(adapter, Operation::FlushAdapterBuffers, 0, |edge, record| {
+        let part = OlderPart {
+            mdl: mdl.addr(),
+            base: base_of(base),
+            current: current.addr() as u64,
+            length,
+            write_to_device: write_to_device != 0,
+        };
+        u8::from(edge.flush_older(record, part))
+    })
 }
 
 pub(super) extern "C" fn GetDmaAlignment(adapter: *mut Adapter) -> u32 {
@@ -413,8 +485,7 @@ pub(super) unsafe extern "C" fn CancelMappedTransfer(adapter: *mut Adapter, cont
 pub(super) extern "C" fn FreeAdapterChannel(adapter: *mut Adapter) {
     const OPERATION: Operation = Operation::FreeAdapterChannel;
     value(adapter, OPERATION, (), |edge, record| {
-        let context = record.port.holder(None).unwrap_or_default();
-        if let Err(refusal) = record.port.free_channel(&context) {
+        if let Err(refusal) = record.port.free_channel() {
             edge.refused(OPERATION.name(), refusal);
         }
     });

@@ -486,3 +486,63 @@ fn a_common_buffer_is_the_same_on_both_sides_whenever_the_edge_is_crossed() {
         (table.put_dma_adapter)(adapter);
     }
 }
+
+/// What AdapterControl was called with.
+static BASE: AtomicU32 = AtomicU32::new(0);
+
+unsafe extern "C" fn keep(_: Pointer, request: Pointer, base: Pointer, _: Pointer) -> u32 {
+    BASE.store(
+        1 + u32::from(!base.is_null()) + u32::from(!request.is_null()),
+        Ordering::Relaxed,
+    );
+    1
+}
+
+/// The calls of version 1, from the allocation to the free.
+#[test]
+fn an_older_driver_transfers_without_a_context() {
+    let bench = Bench::new();
+    let adapter = bench.adapter(1);
+    let table = bench.table(adapter);
+    let (mdl, bytes) = bench.mdl(64);
+    let mut length = 16;
+    // SAFETY: the adapter stands, and so does what is named; the bytes are looked at where nothing is mapped.
+    unsafe {
+        let allocated =
+            bench.raised(|| (table.allocate_adapter_channel)(adapter, null_mut(), 2, Some(keep), null_mut()));
+        assert_eq!(
+            (allocated, BASE.load(Ordering::Relaxed)),
+            (DONE, 1),
+            "everything is in reach"
+        );
+        let current = bytes.add(8).cast();
+        let at = (table.map_transfer)(adapter, mdl, null_mut(), current, &mut length, 0);
+        assert!(at.0 != 0 && length == 16);
+        bench.edge.world.memory().write(at.into(), &[9; 16]).unwrap();
+        assert_eq!(
+            (table.flush_adapter_buffers)(adapter, mdl, null_mut(), current, 16, 0),
+            1
+        );
+        let seen = std::slice::from_raw_parts(bytes, 64);
+        assert!(seen[8..24] == [9; 16] && seen[..8] == [0; 8] && seen[24..] == [0; 40]);
+        assert_eq!(bench.misuse(), []);
+        let before = bytes.sub(1).cast();
+        assert_eq!(
+            (table.map_transfer)(adapter, mdl, null_mut(), before, &mut length, 0).0,
+            0
+        );
+        assert_eq!(
+            (table.map_transfer)(adapter, mdl, null_mut(), current, null_mut(), 0).0,
+            0
+        );
+        assert_eq!(
+            (table.map_transfer)(adapter, null_mut(), null_mut(), current, &mut length, 0).0,
+            0
+        );
+        let rules: Vec<_> = bench.misuse().into_iter().map(|(_, rule)| rule).collect();
+        assert_eq!(rules, ["WDM-233", "WDM-233", "WDM-151"]);
+        bench.raised(|| (table.free_adapter_channel)(adapter));
+        (table.put_dma_adapter)(adapter);
+    }
+    assert_eq!(bench.misuse(), []);
+}
