@@ -49,7 +49,9 @@ pub(crate) fn keep_panic(payload: Box<dyn Any + Send>) {
 /// Calls C code on the machine of `edge`. A panic of ours that it could not see goes on once it has returned.
 fn into_c<R>(edge: &Edge, call: impl FnOnce() -> R) -> R {
     edge.enter();
+    edge.share_to_c();
     let result = call();
+    edge.share_from_c();
     if !std::thread::panicking()
         && let Some(payload) = CAUGHT.take()
     {

@@ -3,6 +3,7 @@
 use crate::channel::Channel;
 use crate::deferred::Deferreds;
 use crate::dma::adapters::Adapters;
+use crate::dma::common::Commons;
 use crate::dma::contexts::Contexts;
 use crate::dma::machine::Dma;
 use crate::handles::{Handle, Handles};
@@ -45,6 +46,7 @@ pub struct Edge {
     pub(crate) dma: Option<Box<dyn Dma>>,
     pub(crate) adapters: Adapters,
     pub(crate) contexts: Contexts,
+    pub(crate) commons: Commons,
     complaint: OnceLock<Complaint>,
 }
 
@@ -94,6 +96,7 @@ impl Edge {
                 dma,
                 adapters: Adapters::default(),
                 contexts: Contexts::default(),
+                commons: Commons::default(),
                 complaint: OnceLock::new(),
             }
         })

@@ -131,11 +131,9 @@ impl Edge {
         (!parts.is_empty()).then_some(Buffer { parts, shadows })
     }
 
-    /// Where in a chain an address of its first MDL lies, which need not be one to be used (WDM-233).
-    pub(crate) fn offset_in(&self, first: usize, address: usize) -> Option<u64> {
-        let mdls = hold(&self.mdls.0);
-        let into = address.checked_sub(mdls.get(&first)?.address)?;
-        Some(into as u64)
+    /// The virtual address that an MDL describes, by which the older calls name its bytes.
+    pub(crate) fn mdl_address(&self, mdl: usize) -> Option<usize> {
+        hold(&self.mdls.0).get(&mdl).map(|record| record.address)
     }
 }
 
@@ -190,11 +188,6 @@ impl Buffer {
     /// The shadows, which are what devices see.
     pub(crate) fn segments(&self) -> Segments<'_> {
         Segments::new(&self.shadows)
-    }
-
-    /// How many bytes the first MDL describes.
-    pub(crate) fn first_len(&self) -> u64 {
-        self.shadows.first().map_or(0, |shadow| shadow.len())
     }
 
     /// Carries these bytes of the chain into the shadows.

@@ -159,6 +159,30 @@ pub(crate) fn block_out(
     unsafe { carry_out(memory, from, to, bytes.len()) }
 }
 
+/// A copy of these bytes, which are a part of `block`; zeroes for what is none.
+pub(crate) fn block_bytes(block: &Block, bytes: Range<usize>) -> Vec<u8> {
+    let mut copy = vec![0; bytes.len()];
+    if has(block, &bytes) {
+        // SAFETY: as in `block_in`, and the copy is as long.
+        unsafe {
+            ptr::copy_nonoverlapping(
+                ptr::with_exposed_provenance(bytes.start),
+                copy.as_mut_ptr(),
+                copy.len(),
+            )
+        };
+    }
+    copy
+}
+
+/// Writes one byte of a block. What is none of its bytes is left alone.
+pub(crate) fn set_block_byte(block: &Block, at: usize, byte: u8) {
+    if block.range().contains(&at) {
+        // SAFETY: as in `block_out`.
+        unsafe { write(ptr::with_exposed_provenance_mut(at), byte) };
+    }
+}
+
 /// Reads an MDL that begins a block. `None` if the block is too short for one.
 pub(crate) fn mdl(block: &Block) -> Option<Mdl> {
     let bytes = block.range();

@@ -13,7 +13,7 @@ const LIMIT: usize = 64 << 20;
 /// What pool memory is made of, and so what it is aligned to. C code writes through the pointer it was given.
 #[derive(Default)]
 #[repr(align(16))]
-struct Grain([AtomicU64; 2]);
+struct Grain(#[allow(dead_code, reason = "only C code looks at it")] [AtomicU64; 2]);
 
 #[derive(Default)]
 struct Table {

@@ -6,15 +6,15 @@ use super::machine::{Port, Refusal};
 use super::transfers::Mapped;
 use crate::abi::dma::{Adapter, DeviceDescription as CDescription};
 use crate::abi::operations::Operations;
-use crate::edge::{Edge, LEVEL};
+use crate::edge::Edge;
 use crate::handles::{Handle, hold};
 use crate::memory;
 use crate::pool::Block;
 use longshore_core::{NtStatus, Rule};
 use longshore_netdma::registry::Misuse;
 use longshore_wdm::{
-    DescriptionVersion, DeviceDescription, DmaSpeed, DmaWidth, InterfaceType, NotOffered, Operation,
-    RegisterBase, Release,
+    DescriptionVersion, DeviceDescription, DmaSpeed, DmaWidth, InterfaceType, Operation, RegisterBase,
+    Release,
 };
 use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -32,8 +32,6 @@ pub(crate) struct Record {
     pub(crate) place: Block,
     /// The device it is for, if that was said.
     device: Option<Handle>,
-    /// How long its table is.
-    release: Release,
     pub(crate) port: Arc<dyn Port>,
     /// What is mapped, by the map registers it is mapped with.
     pub(crate) mapped: Mutex<HashMap<u64, Arc<Mapped>>>,
@@ -72,16 +70,6 @@ impl Adapters {
         if put.len() > PUT_KEPT {
             put.pop_front();
         }
-    }
-}
-
-/// The table of which size a version of the description gives. `None` if there is no such version.
-fn release(version: u32) -> Option<Release> {
-    match version {
-        0 | 1 => Some(Release::Version1),
-        2 => Some(Release::Version2),
-        3 => Some(Release::Version3),
-        _ => None,
     }
 }
 
@@ -138,11 +126,10 @@ impl Edge {
             self.misuse(CALL, Rule("WDM-100"), NtStatus::INVALID_PARAMETER);
             return None;
         };
-        let release = release(given.version)?;
         let port = self.dma.as_ref()?.adapter(description(&given));
         let port = port.map_err(|refusal| self.refused(CALL, refusal)).ok()?;
-        let registers = port.map_registers();
-        let record = self.place(device, release, port, table(release))?;
+        let (registers, table) = (port.map_registers(), table(port.table()));
+        let record = self.place(device, port, table)?;
         let address = record.address();
         hold(&self.adapters.live).insert(address, Arc::new(record));
         Some((address, registers))
@@ -152,7 +139,6 @@ impl Edge {
     fn place(
         &self,
         device: Option<Handle>,
-        release: Release,
         port: Arc<dyn Port>,
         operations: *const Operations,
     ) -> Option<Record> {
@@ -166,7 +152,6 @@ impl Edge {
         memory::set_adapter(&place, adapter).then(|| Record {
             place,
             device,
-            release,
             port,
             mapped: Mutex::default(),
             gone: Arc::default(),
@@ -179,16 +164,9 @@ impl Edge {
         let Some(record) = self.adapters.get(adapter) else {
             return Err(self.misuse(call, Rule("WDM-038"), NtStatus::INVALID_PARAMETER));
         };
-        if !operation.level().admits(self.world.level()) {
-            return Err(self.misuse(call, LEVEL, NtStatus::UNSUCCESSFUL));
-        }
-        match operation.in_table_of(record.release) {
+        match record.port.admits(operation) {
             Ok(()) => Ok(record),
-            Err(NotOffered::Missing(_)) => Err(NtStatus::NOT_SUPPORTED),
-            Err(NotOffered::WrongLevel(_)) => Err(self.misuse(call, LEVEL, NtStatus::UNSUCCESSFUL)),
-            Err(NotOffered::LaterVersion(_)) => {
-                Err(self.misuse(call, Rule("WDM-249"), NtStatus::NOT_SUPPORTED))
-            }
+            Err(refusal) => Err(self.refused(call, refusal)),
         }
     }
 
@@ -204,6 +182,7 @@ impl Edge {
         self.adapters.remove(record);
         self.pool.free(record.address(), TAG);
         self.contexts.forget(record.address());
+        self.forget_common_buffers(record.address());
     }
 
     /// Takes back what a device left behind, or, with the last device, everything. That there is anything is misuse.
@@ -229,8 +208,8 @@ impl Edge {
                 let _ = record.port.flush(&context, mapped.flush());
             }
         }
-        if let Some(context) = record.port.holder(None) {
-            let _ = record.port.free_channel(&context);
+        if record.port.holder(None).is_some() {
+            let _ = record.port.free_channel();
         }
     }
 }

@@ -7,11 +7,12 @@ use longshore_core::event::Rule;
 use longshore_core::machine::Machine;
 use longshore_core::scatter::Segments;
 use longshore_core::{AtMostDispatch, Dispatch, NtStatus, Passive};
+use longshore_hardware::{BusAddress, BusRange};
 use longshore_wdm::{
-    Adapter, AdapterInfo, Allocation, AllocationFlags, CompletionContext, CompletionRoutine,
-    DeviceDescription, DeviceObject, DmaCompletionStatus, ElementList, FlushRequest, InfoVersion,
-    IoAllocationAction, MapRequest, Platform, Progress, Refused, RegisterBase, TransferContext, TransferInfo,
-    TransferQuestion,
+    Adapter, AdapterInfo, Allocation, AllocationFlags, CommonBuffer, CommonBufferRequest, CompletionContext,
+    CompletionRoutine, DeviceDescription, DeviceObject, DmaCompletionStatus, ElementList, FlushRequest,
+    InfoVersion, IoAllocationAction, MapRequest, MdlPiece, Operation, Platform, Progress, Refused,
+    RegisterBase, Release, TransferContext, TransferInfo, TransferQuestion,
 };
 use std::sync::Arc;
 use std::sync::atomic::AtomicU32;
@@ -72,6 +73,8 @@ pub(crate) trait Dma: Send + Sync {
 
 /// What the edge needs of an adapter.
 pub(crate) trait Port: Send + Sync {
+    fn table(&self) -> Release;
+    fn admits(&self, operation: Operation) -> Result<(), Refusal>;
     fn map_registers(&self) -> u32;
     fn holder(&self, base: Option<RegisterBase>) -> Option<TransferContext>;
     fn progress(&self, context: &TransferContext) -> Option<Progress>;
@@ -82,6 +85,11 @@ pub(crate) trait Port: Send + Sync {
     fn transfer_info(&self, version: u32, question: TransferQuestion<'_>) -> Result<TransferInfo, Refusal>;
     fn initialize(&self, context: &mut TransferContext) -> Result<(), Refusal>;
     fn allocate(&self, context: &TransferContext, wanted: Wanted) -> Result<Option<RegisterBase>, Refusal>;
+    fn common_buffer(
+        &self,
+        operation: Operation,
+        request: CommonBufferRequest,
+    ) -> Result<Box<dyn Shared>, Refusal>;
     fn cancel_allocation(&self, context: &TransferContext, device: DeviceObject) -> bool;
     fn configure(
         &self,
@@ -92,9 +100,26 @@ pub(crate) trait Port: Send + Sync {
     fn map(&self, context: &TransferContext, piece: Piece<'_>) -> Result<u32, Refusal>;
     fn flush(&self, context: &TransferContext, request: FlushRequest<'_>) -> Result<(), Refusal>;
     fn cancel_mapped(&self, context: &TransferContext) -> Result<(), Refusal>;
-    fn free_channel(&self, context: &TransferContext) -> Result<(), Refusal>;
+    fn free_channel(&self) -> Result<(), Refusal>;
+    /// The calls of versions 1 and 2, which name no context.
+    fn allocate_older(&self, device: DeviceObject, registers: u32, control: Control) -> Result<(), Refusal>;
+    fn map_older(&self, base: Option<RegisterBase>, piece: MdlPiece<'_>) -> Result<BusRange, Refusal>;
+    fn flush_older(&self, base: Option<RegisterBase>, piece: MdlPiece<'_>) -> bool;
     fn free_object(&self, context: &TransferContext, action: IoAllocationAction) -> Result<(), Refusal>;
     fn free_registers(&self, base: RegisterBase, count: u32) -> Result<(), Refusal>;
+}
+
+/// A common buffer. Dropping it frees it.
+pub(crate) trait Shared: Send + Sync {
+    fn range(&self) -> BusRange;
+
+    /// Frees it, if the arguments repeat those of its allocation; else it comes back.
+    fn free(
+        self: Box<Self>,
+        length: u32,
+        address: BusAddress,
+        cached: bool,
+    ) -> Result<(), (Box<dyn Shared>, Refusal)>;
 }
 
 /// Calls with a token for a level up to DISPATCH.
@@ -152,6 +177,14 @@ struct Here<M: Machine> {
 }
 
 impl<M: Machine> Port for Here<M> {
+    fn table(&self) -> Release {
+        self.adapter.table()
+    }
+
+    fn admits(&self, operation: Operation) -> Result<(), Refusal> {
+        refused(self.adapter.admits(operation))
+    }
+
     fn map_registers(&self) -> u32 {
         self.adapter.map_registers()
     }
@@ -215,6 +248,27 @@ impl<M: Machine> Port for Here<M> {
         })
     }
 
+    fn common_buffer(
+        &self,
+        operation: Operation,
+        request: CommonBufferRequest,
+    ) -> Result<Box<dyn Shared>, Refusal> {
+        at_passive(&self.machine, |passive| {
+            let made = if operation == Operation::AllocateCommonBuffer {
+                self.adapter
+                    .allocate_common_buffer(passive, request.length, request.cache_enabled)
+            } else {
+                self.adapter.allocate_common_buffer_ex(passive, request)
+            };
+            let buffer = refused(made)?;
+            Ok(Box::new(SharedHere {
+                adapter: self.adapter.clone(),
+                machine: self.machine.clone(),
+                buffer,
+            }) as Box<dyn Shared>)
+        })
+    }
+
     fn cancel_allocation(&self, context: &TransferContext, device: DeviceObject) -> bool {
         at_most(&self.machine, |level| {
             Ok(self.adapter.cancel_adapter_channel(level, context, device))
@@ -263,10 +317,34 @@ impl<M: Machine> Port for Here<M> {
         })
     }
 
-    fn free_channel(&self, context: &TransferContext) -> Result<(), Refusal> {
+    fn free_channel(&self) -> Result<(), Refusal> {
         at_dispatch(&self.machine, |dispatch| {
-            refused(self.adapter.free_channel(dispatch, context))
+            refused(self.adapter.free_adapter_channel(dispatch))
         })
+    }
+
+    fn allocate_older(&self, device: DeviceObject, registers: u32, control: Control) -> Result<(), Refusal> {
+        let routine: longshore_wdm::AdapterControl<M> =
+            Box::new(move |_, _, granted| control(granted.device_object, granted.registers));
+        at_dispatch(&self.machine, |dispatch| {
+            refused(
+                self.adapter
+                    .allocate_adapter_channel(dispatch, device, registers, routine),
+            )
+        })
+    }
+
+    fn map_older(&self, base: Option<RegisterBase>, piece: MdlPiece<'_>) -> Result<BusRange, Refusal> {
+        at_most(&self.machine, |level| {
+            refused(self.adapter.map_mdl(level, base, piece))
+        })
+    }
+
+    fn flush_older(&self, base: Option<RegisterBase>, piece: MdlPiece<'_>) -> bool {
+        at_most(&self.machine, |level| {
+            Ok(self.adapter.flush_mdl(level, base, piece))
+        })
+        .unwrap_or(false)
     }
 
     fn free_object(&self, context: &TransferContext, action: IoAllocationAction) -> Result<(), Refusal> {
@@ -278,6 +356,46 @@ impl<M: Machine> Port for Here<M> {
     fn free_registers(&self, base: RegisterBase, count: u32) -> Result<(), Refusal> {
         at_dispatch(&self.machine, |dispatch| {
             refused(self.adapter.free_map_registers(dispatch, base, count))
+        })
+    }
+}
+
+/// A common buffer on its machine.
+struct SharedHere<M: Machine> {
+    adapter: Adapter<M>,
+    machine: M,
+    buffer: CommonBuffer<M>,
+}
+
+impl<M: Machine> Shared for SharedHere<M> {
+    fn range(&self) -> BusRange {
+        self.buffer.range()
+    }
+
+    fn free(
+        self: Box<Self>,
+        length: u32,
+        address: BusAddress,
+        cached: bool,
+    ) -> Result<(), (Box<dyn Shared>, Refusal)> {
+        let Some(passive) = Passive::now(&self.machine) else {
+            return Err((self, Refusal::LEVEL));
+        };
+        let Self {
+            adapter,
+            machine,
+            buffer,
+        } = *self;
+        let freed = adapter.free_common_buffer(&passive, buffer, length, address, cached);
+        freed.map_err(|refused| {
+            let refusal = Refusal::of(&refused);
+            let buffer = refused.buffer;
+            let back: Box<dyn Shared> = Box::new(Self {
+                adapter: adapter.clone(),
+                machine,
+                buffer,
+            });
+            (back, refusal)
         })
     }
 }

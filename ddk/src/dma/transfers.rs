@@ -71,7 +71,7 @@ pub(crate) struct Request {
     pub(crate) place: bool,
 }
 
-fn carried(result: Result<(), MemoryError>) -> Result<(), NtStatus> {
+pub(super) fn carried(result: Result<(), MemoryError>) -> Result<(), NtStatus> {
     result.map_err(|_| NtStatus::UNSUCCESSFUL)
 }
 
@@ -112,7 +112,7 @@ impl Edge {
     }
 
     /// The chain that begins at an MDL, or what the call is refused with.
-    fn buffer(&self, operation: Operation, mdl: usize) -> Result<Buffer, NtStatus> {
+    pub(super) fn buffer(&self, operation: Operation, mdl: usize) -> Result<Buffer, NtStatus> {
         let refuse = || self.misuse(operation.name(), Rule("WDM-151"), NtStatus::INVALID_PARAMETER);
         self.chain(mdl).ok_or_else(refuse)
     }
@@ -168,7 +168,7 @@ impl Edge {
         Ok(base.map_or(0, RegisterBase::raw))
     }
 
-    fn control(&self, record: &Record, routine: DriverControl, context: usize) -> Control {
+    pub(super) fn control(&self, record: &Record, routine: DriverControl, context: usize) -> Control {
         let (me, gone) = (self.me.clone(), record.gone.clone());
         Box::new(move |device, base| match me.upgrade() {
             Some(edge) if !gone.load(Ordering::Acquire) => {
@@ -228,7 +228,12 @@ impl Edge {
     }
 
     /// Carries the bytes of a map into their shadows, and remembers them until the flush.
-    fn hand_over(&self, record: &Record, part: Part, buffer: &Buffer) -> Result<Arc<Mapped>, NtStatus> {
+    pub(super) fn hand_over(
+        &self,
+        record: &Record,
+        part: Part,
+        buffer: &Buffer,
+    ) -> Result<Arc<Mapped>, NtStatus> {
         carried(buffer.carry_in(self.world.own_memory(), part.offset, u64::from(part.length)))?;
         let mapped = Arc::new(Mapped {
             buffer: buffer.clone(),
@@ -269,7 +274,7 @@ impl Edge {
 }
 
 /// Forgets what was mapped, unless something else is by now.
-fn forget(record: &Record, base: u64, mapped: &Arc<Mapped>) {
+pub(super) fn forget(record: &Record, base: u64, mapped: &Arc<Mapped>) {
     let mut all = hold(&record.mapped);
     let same = all.get(&base).is_some_and(|other| Arc::ptr_eq(other, mapped));
     let gone = if same { all.remove(&base) } else { None };

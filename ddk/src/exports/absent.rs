@@ -5,68 +5,11 @@
 #![allow(non_snake_case, reason = "the names are Windows' own")]
 
 use super::dma::{status, value};
-use crate::abi::dma::{Adapter, CompletionRoutine, DriverControl, DriverListControl, List, Mdl};
+use crate::abi::dma::{Adapter, CompletionRoutine, DriverListControl, List, Mdl};
 use crate::abi::types::{PhysicalAddress, Pointer, Status};
 use longshore_core::NtStatus;
 use longshore_wdm::Operation;
 use std::ptr::null_mut;
-
-pub(super) extern "C" fn AllocateCommonBuffer(
-    adapter: *mut Adapter,
-    _: u32,
-    _: *mut PhysicalAddress,
-    _: u8,
-) -> Pointer {
-    value(adapter, Operation::AllocateCommonBuffer, null_mut(), |_, _| {
-        null_mut()
-    })
-}
-
-pub(super) extern "C" fn FreeCommonBuffer(
-    adapter: *mut Adapter,
-    _: u32,
-    _: PhysicalAddress,
-    _: Pointer,
-    _: u8,
-) {
-    value(adapter, Operation::FreeCommonBuffer, (), |_, _| ());
-}
-
-pub(super) extern "C" fn AllocateAdapterChannel(
-    adapter: *mut Adapter,
-    _: Pointer,
-    _: u32,
-    _: Option<DriverControl>,
-    _: Pointer,
-) -> Status {
-    status(adapter, Operation::AllocateAdapterChannel, |_, _| {
-        Err(NtStatus::NOT_SUPPORTED)
-    })
-}
-
-pub(super) extern "C" fn FlushAdapterBuffers(
-    adapter: *mut Adapter,
-    _: *mut Mdl,
-    _: Pointer,
-    _: Pointer,
-    _: u32,
-    _: u8,
-) -> u8 {
-    value(adapter, Operation::FlushAdapterBuffers, 0, |_, _| 0)
-}
-
-pub(super) extern "C" fn MapTransfer(
-    adapter: *mut Adapter,
-    _: *mut Mdl,
-    _: Pointer,
-    _: Pointer,
-    _: *mut u32,
-    _: u8,
-) -> PhysicalAddress {
-    value(adapter, Operation::MapTransfer, PhysicalAddress(0), |_, _| {
-        PhysicalAddress(0)
-    })
-}
 
 pub(super) extern "C" fn GetScatterGatherList(
     adapter: *mut Adapter,
@@ -125,19 +68,6 @@ pub(super) extern "C" fn BuildMdlFromScatterGatherList(
 ) -> Status {
     status(adapter, Operation::BuildMdlFromScatterGatherList, |_, _| {
         Err(NtStatus::NOT_SUPPORTED)
-    })
-}
-
-pub(super) extern "C" fn AllocateCommonBufferEx(
-    adapter: *mut Adapter,
-    _: *mut PhysicalAddress,
-    _: u32,
-    _: *mut PhysicalAddress,
-    _: u8,
-    _: u32,
-) -> Pointer {
-    value(adapter, Operation::AllocateCommonBufferEx, null_mut(), |_, _| {
-        null_mut()
     })
 }
 

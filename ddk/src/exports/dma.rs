@@ -6,13 +6,16 @@ use crate::abi::dma::{
     Adapter, AdapterInfo, CompletionRoutine, DeviceDescription, DriverControl, List, Mdl, TransferInfo,
     TransferInfo2,
 };
-use crate::abi::types::{Pointer, Status};
+use crate::abi::types::{PhysicalAddress, Pointer, Status};
 use crate::dma::adapters::Record;
+use crate::dma::older::OlderPart;
 use crate::dma::transfers::{MapExtras, Part, Request};
 use crate::edge::Edge;
 use crate::memory::{self, ListRoom};
 use longshore_core::{NtStatus, Rule};
-use longshore_wdm::{DeviceObject, ElementList, IoAllocationAction, Operation, RegisterBase};
+use longshore_wdm::{
+    CommonBufferRequest, DeviceObject, ElementList, IoAllocationAction, Operation, RegisterBase,
+};
 use std::ptr::{null_mut, with_exposed_provenance_mut};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -80,6 +83,152 @@ pub(super) extern "C" fn PutDmaAdapter(adapter: *mut Adapter) {
     value(adapter, Operation::PutDmaAdapter, (), |edge, record| {
         edge.put_adapter(record);
     });
+}
+
+/// # Safety
+///
+/// The place for the address is NULL or can be written.
+unsafe fn common_buffer(
+    adapter: *mut Adapter,
+    operation: Operation,
+    request: CommonBufferRequest,
+    place: *mut PhysicalAddress,
+) -> Pointer {
+    value(adapter, operation, null_mut(), |edge, record| {
+        if place.is_null() {
+            bad_parameter(edge, operation, "WDM-220");
+            return null_mut();
+        }
+        let Some((at, address)) = edge.allocate_common_buffer(record, operation, request) else {
+            return null_mut();
+        };
+        // SAFETY: the caller's promise.
+        unsafe { memory::write(place, address.into()) };
+        with_exposed_provenance_mut(at)
+    })
+}
+
+/// # Safety
+///
+/// The place for the address is NULL or can be written.
+pub(super) unsafe extern "C" fn AllocateCommonBuffer(
+    adapter: *mut Adapter,
+    length: u32,
+    place: *mut PhysicalAddress,
+    cache: u8,
+) -> Pointer {
+    let request = CommonBufferRequest {
+        cache_enabled: cache != 0,
+        ..CommonBufferRequest::new(length)
+    };
+    // SAFETY: the caller's promise.
+    unsafe { common_buffer(adapter, Operation::AllocateCommonBuffer, request, place) }
+}
+
+/// # Safety
+///
+/// The highest address is NULL or can be read; the place for the address is NULL or can be written.
+pub(super) unsafe extern "C" fn AllocateCommonBufferEx(
+    adapter: *mut Adapter,
+    highest: *mut PhysicalAddress,
+    length: u32,
+    place: *mut PhysicalAddress,
+    cache: u8,
+    node: u32,
+) -> Pointer {
+    // SAFETY: the caller's promise.
+    let highest = unsafe { memory::read(highest) };
+    let request = CommonBufferRequest {
+        length,
+        cache_enabled: cache != 0,
+        maximum_address: highest.map(Into::into),
+        preferred_node: node,
+    };
+    // SAFETY: the caller's promise.
+    unsafe { common_buffer(adapter, Operation::AllocateCommonBufferEx, request, place) }
+}
+
+pub(super) extern "C" fn FreeCommonBuffer(
+    adapter: *mut Adapter,
+    length: u32,
+    address: PhysicalAddress,
+    at: Pointer,
+    cache: u8,
+) {
+    value(adapter, Operation::FreeCommonBuffer, (), |edge, record| {
+        let _ = edge.free_common_buffer(record, at.addr(), length, address.into(), cache != 0);
+    });
+}
+
+pub(super) extern "C" fn AllocateAdapterChannel(
+    adapter: *mut Adapter,
+    device: Pointer,
+    registers: u32,
+    routine: Option<DriverControl>,
+    context: Pointer,
+) -> Status {
+    const OPERATION: Operation = Operation::AllocateAdapterChannel;
+    status(adapter, OPERATION, |edge, record| {
+        let routine = routine.ok_or_else(|| bad_parameter(edge, OPERATION, "WDM-230"))?;
+        let device = DeviceObject(device.expose_provenance());
+        edge.allocate_older(record, device, registers, routine, context.expose_provenance())
+    })
+}
+
+/// # Safety
+///
+/// The length is NULL or can be read and written.
+pub(super) unsafe extern "C" fn MapTransfer(
+    adapter: *mut Adapter,
+    mdl: *mut Mdl,
+    base: Pointer,
+    current: Pointer,
+    length: *mut u32,
+    write_to_device: u8,
+) -> PhysicalAddress {
+    const OPERATION: Operation = Operation::MapTransfer;
+    value(adapter, OPERATION, PhysicalAddress(0), |edge, record| {
+        // SAFETY: the caller's promise.
+        let Some(wanted) = (unsafe { memory::read(length) }) else {
+            bad_parameter(edge, OPERATION, "WDM-233");
+            return PhysicalAddress(0);
+        };
+        let part = OlderPart {
+            mdl: mdl.addr(),
+            base: base_of(base),
+            current: current.addr() as u64,
+            length: wanted,
+            write_to_device: write_to_device != 0,
+        };
+        let Some((address, mapped)) = edge.map_older(record, part) else {
+            return PhysicalAddress(0);
+        };
+        if mapped != wanted {
+            // SAFETY: the caller's promise. Only a bus master's length changes, and nobody else looks at that.
+            unsafe { memory::write(length, mapped) };
+        }
+        address.into()
+    })
+}
+
+pub(super) extern "C" fn FlushAdapterBuffers(
+    adapter: *mut Adapter,
+    mdl: *mut Mdl,
+    base: Pointer,
+    current: Pointer,
+    length: u32,
+    write_to_device: u8,
+) -> u8 {
+    value(adapter, Operation::FlushAdapterBuffers, 0, |edge, record| {
+        let part = OlderPart {
+            mdl: mdl.addr(),
+            base: base_of(base),
+            current: current.addr() as u64,
+            length,
+            write_to_device: write_to_device != 0,
+        };
+        u8::from(edge.flush_older(record, part))
+    })
 }
 
 pub(super) extern "C" fn GetDmaAlignment(adapter: *mut Adapter) -> u32 {
@@ -336,8 +485,7 @@ pub(super) unsafe extern "C" fn CancelMappedTransfer(adapter: *mut Adapter, cont
 pub(super) extern "C" fn FreeAdapterChannel(adapter: *mut Adapter) {
     const OPERATION: Operation = Operation::FreeAdapterChannel;
     value(adapter, OPERATION, (), |edge, record| {
-        let context = record.port.holder(None).unwrap_or_default();
-        if let Err(refusal) = record.port.free_channel(&context) {
+        if let Err(refusal) = record.port.free_channel() {
             edge.refused(OPERATION.name(), refusal);
         }
     });

@@ -24,7 +24,12 @@ fn export<R: Copy>(refused: R, body: impl FnOnce(&Edge) -> R) -> R {
     let Some(edge) = current::get() else {
         return refused;
     };
-    let result = catch_unwind(AssertUnwindSafe(|| body(&edge)));
+    let result = catch_unwind(AssertUnwindSafe(|| {
+        edge.share_from_c();
+        let result = body(&edge);
+        edge.share_to_c();
+        result
+    }));
     // The body may have called Rust code that entered C code of another machine.
     edge.enter();
     result.unwrap_or_else(|payload| {

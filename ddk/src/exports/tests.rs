@@ -18,10 +18,13 @@ use longshore_host::{Config, Host};
 use longshore_netdma::registry::ProviderInfo;
 use longshore_netdma::registry::phase::Phase;
 use longshore_netdma::{ChannelInterface, NetDma, registry};
+use longshore_wdm::{Platform, Policy};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr::{null, null_mut, with_exposed_provenance_mut};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
+
+mod dma;
 
 const REFUSED: Status = Status(NtStatus::UNSUCCESSFUL.0.cast_signed());
 const DONE: Status = Status(0);
@@ -49,7 +52,8 @@ impl Bench {
         .unwrap();
         let passive = Passive::now(host.machine()).unwrap();
         let net = NetDma::new(&passive, host.machine(), registry::Config::default());
-        let edge = Edge::open(&net, &passive, Cpu(1));
+        let platform = Platform::new(host.machine(), None, Policy::default());
+        let edge = Edge::open_with_dma(&net, &platform, &passive, Cpu(1));
         let device = Handle::new();
         edge.devices.insert(device, ());
         edge.enter();
