@@ -8,7 +8,7 @@ use longshore_core::machine::{Cpu, Machine as _};
 use longshore_core::{Event, Passive};
 use longshore_ddk::{Attached, Edge, Module};
 use longshore_drydock::machine::{Machine, Step, What};
-use longshore_drydock::reference::{CancelStyle, Port, ReferenceController, ReferenceDevice};
+use longshore_drydock::reference::{FarEnd, Options, ReferenceController, ReferenceDevice};
 use longshore_drydock::{Config as Dock, Plan, Run, run};
 use longshore_netdma::NetDma;
 use longshore_netdma::registry::Config;
@@ -18,7 +18,8 @@ use std::sync::Arc;
 use support::module;
 
 const LENGTH: u32 = 24;
-const CHANNELS: u32 = 2;
+/// The line on which the driver's device asks.
+const LINE: u32 = 1;
 /// What the driver fills its buffer with before a read.
 const UNTOUCHED: u32 = 0xa5;
 
@@ -114,7 +115,7 @@ const ORDERS: [Order; 4] = [
 /// A machine with the reference controller and the driver on it.
 struct Bench {
     machine: Machine,
-    port: Port,
+    port: Arc<dyn FarEnd>,
     edge: Arc<Edge>,
     driver: Driver,
     attached: Arc<Attached>,
@@ -123,10 +124,10 @@ struct Bench {
 impl Bench {
     fn new(machine: &Machine, passive: &Passive, path: &Path) -> Self {
         let line = machine.line(passive, "dma", Cpu(1));
-        let device = ReferenceDevice::new(CHANNELS, 4, true);
-        let port = device.port(0);
+        let device = ReferenceDevice::new(Options::new());
+        let port = Arc::new(device.port(LINE));
         let registers = machine.attach("dma", Box::new(device), std::slice::from_ref(&line));
-        let controller = ReferenceController::new(registers, CHANNELS, true, CancelStyle::Honest);
+        let controller = ReferenceController::new(registers, machine.memory(), Options::new());
         let platform = Platform::new(machine, None, Policy::default());
         let setup = Setup::new(Arc::new(controller)).line(line);
         platform.register(passive, setup).unwrap();
