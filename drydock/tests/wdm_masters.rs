@@ -196,6 +196,11 @@ fn a_bus_master_that_reaches_everything_keeps_nothing() {
         let elements = list(passive, &adapter, &context, request(&segments, 16, false));
         assert!(elements.is_ok());
         flush(&adapter, &*passive, &context, buffer.range(), 16, false);
+        let busy = ready(passive, &adapter);
+        assert_eq!(keep(bench, passive, &adapter, &busy, 0), None);
+        assert!(list(passive, &adapter, &busy, request(&segments, 16, false)).is_ok());
+        let adapter = adapter.put(&*passive).unwrap_err().adapter;
+        flush(&adapter, &*passive, &busy, buffer.range(), 16, false);
         adapter.put(&*passive).unwrap();
     });
 }
