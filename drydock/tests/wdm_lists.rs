@@ -60,7 +60,7 @@ fn put(
     });
 }
 
-/// Proves: WDM-195, WDM-196, WDM-200, WDM-205, WDM-207, A-27.
+/// Proves: WDM-178, WDM-195, WDM-196, WDM-200, WDM-205, WDM-207, A-27.
 #[test]
 fn a_list_keeps_its_registers_until_it_is_put() {
     no_misuse(exploring(|bench, passive, masters| {
