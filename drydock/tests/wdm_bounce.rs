@@ -3,6 +3,7 @@
 
 mod bench;
 
+use bench::DEVICE;
 use bench::driver::{STYLES, flush, ready};
 use bench::narrow::{Habits, Narrow, REACH, narrow, narrow_run, request};
 use longshore_core::Passive;
@@ -10,9 +11,11 @@ use longshore_core::completion::Verdict;
 use longshore_core::machine::{Cpu, Machine as _, Signal as _};
 use longshore_core::scatter::Segments;
 use longshore_drydock::Plan;
+use longshore_drydock::machine::{Machine, Signal};
 use longshore_hardware::BusRange;
 use longshore_wdm::{
-    ChannelAttributes, DeviceDescription, FlushRequest, MapError, MapRequest, ScatterGather, State,
+    Adapter, Allocation, AllocationFlags, ChannelAttributes, DeviceDescription, FlushRequest, MapError,
+    MapRequest, ScatterGather, State, TransferContext,
 };
 use std::sync::Arc;
 
@@ -119,13 +122,16 @@ fn cut_short(bench: &Narrow, passive: &mut Passive, flushed: u32, ignore_count: 
     let adapter = bench.adapter_of(passive, description);
     let context = ready(passive, &adapter);
     let buffer = bench.buffer(24, true, 0xee);
-    bench.port.supply(&pattern(12));
     bench.allocate(passive, &adapter, &context, 1).unwrap();
-    let segments = [buffer.range()];
+    // The registers are not clean.
+    let (dirt, segments) = (bench.buffer(24, true, 0xdd), [buffer.range()]);
+    bench.map_and_wait(passive, &adapter, &context, request(&[dirt.range()], 24, true));
+    flush(&adapter, &*passive, &context, dirt.range(), 24, true);
+    bench.port.supply(&pattern(12));
     adapter
         .map_transfer(&*passive, &context, request(&segments, 24, false))
         .unwrap();
-    while bench.port.moved() < 12 {
+    while bench.port.moved() < 24 + 12 {
         bench.machine.relax();
     }
     adapter.cancel_mapped(&*passive, &context).unwrap();
@@ -375,12 +381,61 @@ fn a_bounced_loop_brings_back_all_of_it() {
     });
 }
 
-/// The registers of a mapping are nobody else's until its flush has copied them out, on whichever CPU.
+/// Frees the channel of a context as soon as it can on another CPU, takes it with the same registers, and sends bytes
+/// of its own through them.
+fn thief(
+    bench: &Narrow,
+    passive: &Passive,
+    adapter: &Adapter<Machine>,
+    victim: &TransferContext,
+) -> Arc<Signal> {
+    let context = ready(passive, adapter);
+    let loot = bench.buffer(24, true, 0x55);
+    let done = Arc::new(bench.machine.signal(passive, "the thief is done"));
+    let (adapter, victim, inside, machine) = (
+        adapter.clone(),
+        victim.clone(),
+        Arc::clone(&done),
+        bench.machine.clone(),
+    );
+    bench.machine.spawn(Cpu(1), "thief", move |passive| {
+        let free = |passive: &mut Passive, context: &TransferContext| {
+            machine.raise(passive, |dispatch| {
+                adapter.free_channel(dispatch, context).is_ok()
+            })
+        };
+        while !free(passive, &victim) {
+            machine.relax();
+        }
+        let wanted = Allocation {
+            device_object: DEVICE,
+            registers: 1,
+            flags: AllocationFlags::SYNCHRONOUS,
+            routine: None,
+        };
+        machine.raise(passive, |dispatch| {
+            adapter.allocate_channel(dispatch, &context, wanted).unwrap();
+        });
+        let segments = [loot.range()];
+        adapter
+            .map_transfer(&*passive, &context, request(&segments, 24, true))
+            .unwrap();
+        while adapter.poll(&*passive, &context).outcome.is_none() {
+            machine.relax();
+        }
+        flush(&adapter, &*passive, &context, loot.range(), 24, true);
+        assert!(free(passive, &context));
+        inside.set();
+    });
+    done
+}
+
+/// The registers of a mapping are nobody else's until its flush has copied them out.
 ///
-/// Proves: WDM-133, WDM-160.
+/// Proves: WDM-133, WDM-173.
 #[test]
-fn nobody_frees_registers_that_are_being_copied() {
-    narrow(100, Habits::default(), |bench, passive| {
+fn nobody_frees_registers_that_a_flush_still_copies() {
+    narrow(200, Habits::default(), |bench, passive| {
         let adapter = bench.adapter(passive, 0);
         let context = ready(passive, &adapter);
         let buffer = bench.buffer(24, true, 0xee);
@@ -388,18 +443,35 @@ fn nobody_frees_registers_that_are_being_copied() {
         bench.port.supply(&pattern(24));
         bench.allocate(passive, &adapter, &context, 1).unwrap();
         bench.map_and_wait(passive, &adapter, &context, request(&segments, 24, false));
-        let (freer, freed) = (adapter.clone(), context.clone());
-        let done = Arc::new(bench.machine.signal(passive, "freed"));
-        let (inside, machine) = (Arc::clone(&done), bench.machine.clone());
-        bench.machine.spawn(Cpu(1), "freer", move |passive| {
-            // Refused until the flush is over.
-            while machine.raise(passive, |dispatch| freer.free_channel(dispatch, &freed).is_err()) {
-                machine.relax();
-            }
-            inside.set();
-        });
+        let done = thief(bench, passive, &adapter, &context);
         flush(&adapter, &*passive, &context, buffer.range(), 24, false);
-        let _ = done.wait(passive);
         assert_eq!(bench.read(buffer.range()), pattern(24));
+        let _ = done.wait(passive);
+        assert_eq!(bench.port.taken(), [0x55; 24]);
+    });
+}
+
+/// Nor while a map copies into them.
+#[test]
+fn nobody_frees_registers_that_a_map_still_fills() {
+    narrow(200, Habits::default(), |bench, passive| {
+        let adapter = bench.adapter(passive, 0);
+        let context = ready(passive, &adapter);
+        let buffer = bench.buffer(24, true, 0xee);
+        let segments = [buffer.range()];
+        bench.allocate(passive, &adapter, &context, 1).unwrap();
+        let done = thief(bench, passive, &adapter, &context);
+        let mapped = adapter.map_transfer(&*passive, &context, request(&segments, 24, true));
+        let mut sent = Vec::new();
+        if mapped.is_ok() {
+            while adapter.poll(&*passive, &context).outcome.is_none() {
+                bench.machine.relax();
+            }
+            sent = vec![0xee; 24];
+            flush(&adapter, &*passive, &context, buffer.range(), 24, true);
+        }
+        let _ = done.wait(passive);
+        sent.extend([0x55; 24]);
+        assert_eq!(bench.port.taken(), sent);
     });
 }
