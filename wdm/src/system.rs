@@ -304,7 +304,9 @@ fn common_buffers<M: Machine>(
     channels: &[ChannelAttributes],
 ) -> Result<CommonBuffers<M>, RegisterError> {
     let below = BusAddress::new(u64::try_from(reach(attributes)).unwrap_or(u64::MAX));
-    let wanted = (0..).zip(channels).map(|(number, channel)| (number, channel.common_buffer_length));
+    let wanted = (0..)
+        .zip(channels)
+        .map(|(number, channel)| (number, channel.common_buffer_length));
     wanted
         .filter(|(_, length)| *length > 0)
         .map(|(number, length)| {

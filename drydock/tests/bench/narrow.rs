@@ -60,7 +60,8 @@ impl Controller for Limited {
 
     fn validate_request_line_binding(&self, request_line: u32, channel: u32) -> bool {
         let first = self.attributes.request_lines.first;
-        self.inner.validate_request_line_binding(request_line - first, channel)
+        self.inner
+            .validate_request_line_binding(request_line - first, channel)
     }
 
     fn query_max_fragments(&self, channel: u32, requested: u32) -> u32 {
