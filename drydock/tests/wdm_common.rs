@@ -4,6 +4,8 @@
 mod bench;
 
 use bench::driver::misuses;
+use bench::master::Masters;
+use bench::narrow::{Habits, REACH, narrow};
 use bench::{Bench, expect_clean, expect_finding, explore, one};
 use longshore_core::NtStatus;
 use longshore_core::machine::Machine as _;
@@ -11,7 +13,7 @@ use longshore_drydock::Plan;
 use longshore_drydock::reference::CancelStyle;
 use longshore_hardware::{BusAddress, DmaMemory};
 use longshore_wdm::state::Refusal;
-use longshore_wdm::{CachingType, CommonBufferError, CommonBufferRequest};
+use longshore_wdm::{CachingType, ChannelAttributes, CommonBufferError, CommonBufferRequest};
 
 fn straight(
     scenario: impl Fn(&Bench, &mut longshore_core::Passive) + Send + Clone + 'static,
@@ -145,4 +147,57 @@ fn an_adapter_is_not_put_back_while_its_common_buffer_is_out() {
     for run in runs {
         assert_eq!(misuses(&run), ["WDM-106"]);
     }
+}
+
+/// Proves: WDM-220, WDM-222.
+#[test]
+fn a_common_buffer_is_in_reach_and_one_run_within_the_boundaries() {
+    let habits = Habits {
+        channel: ChannelAttributes {
+            boundary: 0x4000,
+            ..ChannelAttributes::default()
+        },
+        ..Habits::default()
+    };
+    narrow(0, habits, |narrow, passive| {
+        let adapter = narrow.adapter(passive, 0);
+        // The pool has the first pages, so that none of these begins at a boundary by chance.
+        let mut kept = Vec::new();
+        while let Ok(buffer) = adapter.allocate_common_buffer(passive, 0x3000, true) {
+            let range = buffer.range();
+            assert!(range.end().raw() <= REACH);
+            assert_eq!(
+                range.start().raw() / 0x4000,
+                (range.end().raw() - 1) / 0x4000,
+                "{range:?}"
+            );
+            kept.push(buffer);
+        }
+        assert!(!kept.is_empty());
+        let smaller = adapter.allocate_common_buffer(passive, 0x1000, true).unwrap();
+        assert!(smaller.range().end().raw() <= REACH);
+    });
+}
+
+/// Proves: WDM-271.
+#[test]
+fn a_bus_master_s_common_buffer_has_no_more_pages_than_it_has_registers() {
+    let run = straight(|bench, passive| {
+        let masters = Masters::new(bench, passive);
+        let adapter = masters.adapter(passive);
+        let most = adapter.map_registers();
+        let buffer = adapter
+            .allocate_common_buffer(passive, most * 4096, true)
+            .unwrap();
+        assert_eq!(buffer.range().len(), u64::from(most) * 4096);
+        let more = adapter.allocate_common_buffer(passive, most * 4096 + 1, true);
+        let error = more.unwrap_err();
+        assert_eq!(error, CommonBufferError::TooFewRegisters);
+        assert_eq!(error.status(), NtStatus::INSUFFICIENT_RESOURCES);
+        // A controller's channel needs none for it.
+        let system = bench.adapter(passive, false);
+        let more = system.map_registers() * 4096 + 1;
+        assert!(system.allocate_common_buffer(passive, more, true).is_ok());
+    });
+    expect_clean(&run);
 }

@@ -3,14 +3,19 @@
 
 mod bench;
 
-use bench::driver::misuses;
+use bench::driver::{misuses, ready};
+use bench::narrow::{self, Habits, Narrow, REACH, narrow};
 use bench::{Bench, expect_clean, one};
+use longshore_core::machine::Machine as _;
 use longshore_core::scatter::Segments;
 use longshore_core::{NtStatus, Passive};
 use longshore_drydock::reference::CancelStyle;
 use longshore_drydock::{Plan, Run};
-use longshore_hardware::{BusAddress, BusRange};
-use longshore_wdm::{AdapterInfo, InfoError, InfoVersion, TransferInfo, TransferQuestion};
+use longshore_hardware::{BusAddress, BusRange, Lease};
+use longshore_wdm::{
+    AdapterInfo, ChannelAttributes, FlushRequest, InfoError, InfoVersion, MapRequest, TransferInfo,
+    TransferQuestion,
+};
 
 fn straight(scenario: impl Fn(&Bench, &mut Passive) + Send + Clone + 'static) -> Run {
     let run = one(Plan::straight(), CancelStyle::Honest, true, scenario);
@@ -134,4 +139,132 @@ fn a_question_about_bytes_outside_of_the_buffer_is_refused() {
         }
     });
     assert_eq!(misuses(&run), ["WDM-111"; 6]);
+}
+
+/// What was counted before is enough, wherever the bytes lie; and no address is given to the controller that it cannot
+/// drive.
+///
+/// Proves: WDM-075, WDM-077, WDM-111, WDM-112, WDM-263.
+#[test]
+fn what_a_transfer_was_said_to_take_is_enough_for_it() {
+    for unit in [1, 4] {
+        let habits = move || Habits {
+            channel: ChannelAttributes {
+                minimum_unit: unit,
+                boundary: 0x1000,
+                ..ChannelAttributes::default()
+            },
+            ..Habits::default()
+        };
+        let shapes: [&[(bool, u64, u64)]; 6] = [
+            &[(false, 0, 64)],
+            &[(true, 0, 64)],
+            &[(true, 0xffe, 0x1004)],
+            &[(false, 0xff0, 16), (true, 3, 13), (false, 0, 35)],
+            &[(true, 1, 5), (true, 8, 3), (true, 0, 4092)],
+            &[(false, 2, 0x1ffe), (true, 4, 2)],
+        ];
+        for shape in shapes {
+            for write_only in [true, false] {
+                let shape = shape.to_vec();
+                let run = one(
+                    Plan::straight(),
+                    CancelStyle::Honest,
+                    true,
+                    move |bench, passive| {
+                        let narrow = Narrow::new(&bench.machine, passive, habits());
+                        enough(&narrow, passive, &shape, write_only);
+                        narrow.expect_nothing_held();
+                    },
+                );
+                expect_clean(&run);
+            }
+        }
+    }
+}
+
+/// Asks, allocates as many registers as was answered, and maps the whole.
+fn enough(narrow: &Narrow, passive: &mut Passive, shape: &[(bool, u64, u64)], write_only: bool) {
+    let adapter = narrow.adapter(passive, 0);
+    let buffers: Vec<_> = shape
+        .iter()
+        .map(|(far, offset, len)| {
+            let align = if *far { REACH } else { 0x1000 };
+            let lease = Lease::new(narrow.machine.memory(), 0x4000, align).unwrap();
+            let range = lease.range().slice(*offset, *len).unwrap();
+            (lease, range)
+        })
+        .collect();
+    let ranges: Vec<_> = buffers.iter().map(|(_, range)| *range).collect();
+    let total: u64 = ranges.iter().map(|range| range.len()).sum();
+    let length = u32::try_from(total).unwrap();
+    let question = TransferQuestion {
+        buffer: Segments::new(&ranges),
+        offset: 0,
+        length,
+        write_only,
+    };
+    let info = adapter
+        .transfer_info(&*passive, InfoVersion::VERSION1, question)
+        .unwrap();
+    let context = ready(passive, &adapter);
+    narrow.port.supply(&vec![7; total as usize]);
+    narrow
+        .allocate(passive, &adapter, &context, info.map_registers)
+        .unwrap();
+    let request = MapRequest {
+        whole: true,
+        ..narrow::request(&ranges, length, write_only)
+    };
+    let mapped = narrow.map_and_wait(passive, &adapter, &context, request);
+    assert_eq!(mapped, length);
+    let program = narrow.programs().remove(0);
+    assert!(
+        program.len() <= info.elements as usize,
+        "{program:?} for {info:?}"
+    );
+    assert!(program.iter().all(|fragment| fragment.end().raw() <= REACH));
+    let flush = FlushRequest {
+        buffer: Segments::new(&ranges),
+        offset: 0,
+        length,
+        write_to_device: write_only,
+    };
+    adapter.flush(&*passive, &context, flush).unwrap();
+    narrow.free(passive, &adapter, &context);
+}
+
+/// Proves: WDM-235.
+#[test]
+fn what_is_aligned_as_was_said_is_not_copied() {
+    let habits = Habits {
+        channel: ChannelAttributes {
+            minimum_unit: 16,
+            ..ChannelAttributes::default()
+        },
+        ..Habits::default()
+    };
+    narrow(0, habits, |narrow, passive| {
+        let adapter = narrow.adapter(passive, 0);
+        assert_eq!(adapter.alignment(passive), 16);
+        let info = adapter.info(&*passive, InfoVersion::VERSION1).unwrap();
+        assert_eq!((info.minimum_transfer_unit, info.address_width), (16, 16));
+        let buffer = narrow.buffer(128, false, 0);
+        let context = ready(passive, &adapter);
+        for (offset, direct) in [(16, true), (8, false)] {
+            let ranges = [buffer.range().slice(offset, 32).unwrap()];
+            narrow.allocate(passive, &adapter, &context, 1).unwrap();
+            let request = narrow::request(&ranges, 32, true);
+            assert_eq!(narrow.map_and_wait(passive, &adapter, &context, request), 32);
+            assert_eq!(narrow.programs()[0] == ranges, direct);
+            let flush = FlushRequest {
+                buffer: Segments::new(&ranges),
+                offset: 0,
+                length: 32,
+                write_to_device: true,
+            };
+            adapter.flush(&*passive, &context, flush).unwrap();
+            narrow.free(passive, &adapter, &context);
+        }
+    });
 }

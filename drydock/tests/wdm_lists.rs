@@ -5,6 +5,7 @@ mod bench;
 
 use bench::driver::{allocate, free, misuses, ready};
 use bench::master::{Lists, Masters, apart};
+use bench::narrow::{Habits, REACH, narrow};
 use bench::{Bench, DEVICE, explore};
 use longshore_core::machine::Machine as _;
 use longshore_core::scatter::Segments;
@@ -15,8 +16,9 @@ use longshore_drydock::reference::CancelStyle;
 use longshore_hardware::{BusRange, DmaMemory};
 use longshore_wdm::state::Refusal;
 use longshore_wdm::{
-    AllocateError, AllocationFlags, BuildMdlError, CompletionContext, DescriptionVersion, InfoVersion,
-    IoAllocationAction, ListBuffer, ListError, ListRequest, Mdl, ScatterGatherList, State, TransferQuestion,
+    AllocateError, AllocationFlags, BuildMdlError, CompletionContext, DescriptionVersion, DeviceDescription,
+    InfoVersion, IoAllocationAction, ListBuffer, ListError, ListRequest, Mdl, ScatterGatherList, State,
+    TransferQuestion,
 };
 use std::sync::Arc;
 
@@ -60,7 +62,7 @@ fn put(
     });
 }
 
-/// Proves: WDM-195, WDM-196, WDM-200, WDM-205, WDM-207, A-27.
+/// Proves: WDM-178, WDM-195, WDM-196, WDM-200, WDM-205, WDM-207, A-27.
 #[test]
 fn a_list_keeps_its_registers_until_it_is_put() {
     no_misuse(exploring(|bench, passive, masters| {
@@ -523,4 +525,52 @@ fn the_size_of_a_list_is_known_before() {
         });
         assert_eq!(lists.count(), 0);
     }));
+}
+
+/// Where the device does not reach the buffer its list is of map registers, and the put brings the bytes back.
+///
+/// Proves: WDM-195, WDM-237, WDM-240.
+#[test]
+fn a_list_out_of_reach_goes_through_its_registers_until_the_put() {
+    narrow(20, Habits::default(), |narrow, passive| {
+        for scatter_gather in [true, false] {
+            let description = DeviceDescription {
+                scatter_gather,
+                ..DeviceDescription::bus_master(16)
+            };
+            let adapter = narrow.adapter_of(passive, description);
+            let (first, second) = (narrow.buffer(64, false, 1), narrow.buffer(64, true, 2));
+            let ranges = [first.range(), second.range()];
+            let mdl = Mdl::new(VA, Segments::new(&ranges));
+            let lists = Lists::default();
+            narrow.machine.raise(passive, |dispatch| {
+                let routine = lists.keeper(&narrow.machine);
+                let request = ListRequest::new(mdl.buffer, 128, false).in_turn(DEVICE, routine);
+                adapter
+                    .get_scatter_gather_list(dispatch, mdl, VA, request)
+                    .unwrap();
+            });
+            let mut list = lists.take();
+            let elements = list.elements().to_vec();
+            assert_eq!(elements.len(), if scatter_gather { 2 } else { 1 });
+            assert!(elements.iter().all(|element| element.end().raw() <= REACH));
+            assert_eq!(
+                elements[0] == ranges[0],
+                scatter_gather,
+                "what is in reach goes straight"
+            );
+            let used = adapter.build_mdl_from_scatter_gather_list(&*passive, &mut list, Some(mdl.buffer));
+            assert_eq!(used.unwrap(), elements);
+            let device = narrow.machine.device_memory();
+            for element in &elements {
+                let bytes = vec![9; element.len() as usize];
+                device.write(element.start(), &bytes).unwrap();
+            }
+            narrow.machine.raise(passive, |dispatch| {
+                adapter.put_scatter_gather_list(dispatch, list, false).unwrap();
+            });
+            assert_eq!(narrow.read(ranges[0]), [9; 64]);
+            assert_eq!(narrow.read(ranges[1]), [9; 64]);
+        }
+    });
 }

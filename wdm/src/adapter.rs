@@ -150,6 +150,11 @@ impl<M: Machine> Adapter<M> {
         self.0.channel
     }
 
+    /// Whether both are handles of the same adapter.
+    pub(crate) fn is(&self, other: &Self) -> bool {
+        self.0.number == other.0.number
+    }
+
     /// Whether both stand for the same channel.
     pub(crate) fn shares_channel(&self, other: &Self) -> bool {
         self.0.channel == other.0.channel && self.0.system.is(&other.0.system)

@@ -369,6 +369,9 @@ impl<M: Machine> Adapter<M> {
     ) -> bool {
         let _ = level.into();
         called(self.machine(), "CancelAdapterChannel", || {
+            if context.record().is_older() {
+                return Err(Refusal::OtherKind);
+            }
             self.system()
                 .with(|board| self.cancel_waiting(board, context, device_object))
         })

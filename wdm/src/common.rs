@@ -215,7 +215,7 @@ impl<M: Machine> Adapter<M> {
             return Err(CommonBufferError::TooFewRegisters);
         }
         let whole = pages * PAGE_SIZE;
-        let reach = u64::try_from(self.reach()).unwrap_or(u64::MAX);
+        let reach = u64::try_from(self.limits().reach).unwrap_or(u64::MAX);
         let below = request
             .maximum_address
             .map_or(reach, |highest| reach.min(highest.raw()));
@@ -245,7 +245,7 @@ impl<M: Machine> Adapter<M> {
     /// To what a run of so many bytes must be aligned to cross none of the channel's boundaries, as far as any
     /// alignment can see to it.
     fn run_alignment(&self, length: u64) -> u64 {
-        match self.boundary() {
+        match self.limits().boundary {
             0 => PAGE_SIZE,
             boundary => length.next_power_of_two().min(boundary).max(PAGE_SIZE),
         }

@@ -44,6 +44,12 @@ impl DmaWidth {
     /// 64 bits.
     #[doc(alias = "Width64Bits")]
     pub const BITS_64: Self = Self(3);
+    /// Addresses that do not wrap. No device's.
+    #[doc(alias = "WidthNoWrap")]
+    pub const NO_WRAP: Self = Self(4);
+    /// How many there are.
+    #[doc(alias = "MaximumDmaWidth")]
+    pub const MAXIMUM: Self = Self(5);
 
     /// Whether it is one of these.
     pub const fn is_known(self) -> bool {
@@ -72,6 +78,9 @@ impl DmaSpeed {
     /// Type F.
     #[doc(alias = "TypeF")]
     pub const TYPE_F: Self = Self(4);
+    /// How many there are.
+    #[doc(alias = "MaximumDmaSpeed")]
+    pub const MAXIMUM: Self = Self(5);
 
     /// Whether it is one of these.
     pub const fn is_known(self) -> bool {
@@ -97,12 +106,54 @@ impl InterfaceType {
     /// EISA.
     #[doc(alias = "Eisa")]
     pub const EISA: Self = Self(2);
+    /// MicroChannel.
+    #[doc(alias = "MicroChannel")]
+    pub const MICRO_CHANNEL: Self = Self(3);
+    /// TURBOchannel.
+    #[doc(alias = "TurboChannel")]
+    pub const TURBO_CHANNEL: Self = Self(4);
     /// PCI.
     #[doc(alias = "PCIBus")]
     pub const PCI: Self = Self(5);
+    /// VMEbus.
+    #[doc(alias = "VMEBus")]
+    pub const VME: Self = Self(6);
+    /// NuBus.
+    #[doc(alias = "NuBus")]
+    pub const NU: Self = Self(7);
+    /// PCMCIA.
+    #[doc(alias = "PCMCIABus")]
+    pub const PCMCIA: Self = Self(8);
+    /// CBus.
+    #[doc(alias = "CBus")]
+    pub const C: Self = Self(9);
+    /// MPI.
+    #[doc(alias = "MPIBus")]
+    pub const MPI: Self = Self(10);
+    /// MPSA.
+    #[doc(alias = "MPSABus")]
+    pub const MPSA: Self = Self(11);
+    /// Inside of a processor.
+    #[doc(alias = "ProcessorInternal")]
+    pub const PROCESSOR_INTERNAL: Self = Self(12);
+    /// The internal power bus.
+    #[doc(alias = "InternalPowerBus")]
+    pub const INTERNAL_POWER: Self = Self(13);
+    /// ISA with plug and play.
+    #[doc(alias = "PNPISABus")]
+    pub const PNP_ISA: Self = Self(14);
+    /// Any bus with plug and play.
+    #[doc(alias = "PNPBus")]
+    pub const PNP: Self = Self(15);
+    /// VMCS.
+    #[doc(alias = "Vmcs")]
+    pub const VMCS: Self = Self(16);
     /// ACPI.
     #[doc(alias = "ACPIBus")]
     pub const ACPI: Self = Self(17);
+    /// How many there are.
+    #[doc(alias = "MaximumInterfaceType")]
+    pub const MAXIMUM: Self = Self(18);
 }
 
 /// What a device says about its transfers. All zero unless it says otherwise (WDM-051).
@@ -350,3 +401,55 @@ impl fmt::Display for AdapterError {
 }
 
 impl core::error::Error for AdapterError {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Proves: WDM-040, WDM-041, WDM-042.
+    #[test]
+    fn widths_speeds_and_buses_have_the_header_s_values() {
+        use InterfaceType as Bus;
+        let widths = [
+            DmaWidth::BITS_8,
+            DmaWidth::BITS_16,
+            DmaWidth::BITS_32,
+            DmaWidth::BITS_64,
+            DmaWidth::NO_WRAP,
+            DmaWidth::MAXIMUM,
+        ];
+        assert!(widths.map(|width| width.0).into_iter().eq(0..=5));
+        let speeds = [
+            DmaSpeed::COMPATIBLE,
+            DmaSpeed::TYPE_A,
+            DmaSpeed::TYPE_B,
+            DmaSpeed::TYPE_C,
+            DmaSpeed::TYPE_F,
+            DmaSpeed::MAXIMUM,
+        ];
+        assert!(speeds.map(|speed| speed.0).into_iter().eq(0..=5));
+        let buses = [
+            Bus::UNDEFINED,
+            Bus::INTERNAL,
+            Bus::ISA,
+            Bus::EISA,
+            Bus::MICRO_CHANNEL,
+            Bus::TURBO_CHANNEL,
+            Bus::PCI,
+            Bus::VME,
+            Bus::NU,
+            Bus::PCMCIA,
+            Bus::C,
+            Bus::MPI,
+            Bus::MPSA,
+            Bus::PROCESSOR_INTERNAL,
+            Bus::INTERNAL_POWER,
+            Bus::PNP_ISA,
+            Bus::PNP,
+            Bus::VMCS,
+            Bus::ACPI,
+            Bus::MAXIMUM,
+        ];
+        assert!(buses.map(|bus| bus.0).into_iter().eq(-1..=18));
+    }
+}

@@ -35,6 +35,9 @@ impl<M: Machine> Adapter<M> {
     ) -> Result<(), Refusal> {
         let _ = level.into();
         called(self.machine(), "CancelMappedTransfer", || {
+            if context.record().is_older() {
+                return Err(Refusal::OtherKind);
+            }
             self.system().with(|board| {
                 if self.is_master() {
                     return self.step(context, Input::CancelMaster).map(drop);

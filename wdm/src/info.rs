@@ -3,13 +3,14 @@
 use crate::adapter::Adapter;
 use crate::mapping::{Refused, called};
 use crate::operations::{NotOffered, Operation};
-use crate::registers::pages_spanned;
+use crate::plan::plan;
+use crate::registers::{PAGE_SIZE, pages_spanned};
 use core::fmt;
 use longshore_core::event::Rule;
 use longshore_core::machine::Machine;
 use longshore_core::scatter::Segments;
 use longshore_core::{AtMostDispatch, NtStatus, Passive};
-use longshore_hardware::BusRange;
+use longshore_hardware::{BusAddress, BusRange};
 
 /// Which form of an answer the caller knows. He says so before the call (WDM-073).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -160,7 +161,7 @@ impl<M: Machine> Adapter<M> {
             Ok(AdapterInfo {
                 read_counter_available: core.attributes.counter_available,
                 scatter_gather_limit: limit,
-                address_width: self.address_width(),
+                address_width: core.attributes.address_width,
                 flags: 0,
                 minimum_transfer_unit: self.alignment_now(),
             })
@@ -201,7 +202,7 @@ impl<M: Machine> Adapter<M> {
     }
 
     fn alignment_now(&self) -> u32 {
-        u32::try_from(self.unit()).unwrap_or(u32::MAX)
+        u32::try_from(self.limits().unit).unwrap_or(u32::MAX)
     }
 }
 
@@ -210,32 +211,6 @@ impl<M: Machine> Adapter<M> {
 pub(crate) struct Needs {
     pub(crate) pages: u32,
     pub(crate) elements: u32,
-}
-
-/// What decides how many elements a stretch of memory becomes.
-struct Limits {
-    /// The first address that is out of reach.
-    reach: u128,
-    /// What no element crosses; 0 for nothing.
-    boundary: u64,
-    /// What is not a multiple of this is copied.
-    unit: u64,
-}
-
-impl Limits {
-    /// How many elements one stretch becomes: one, and one more at each boundary; where it is copied, one for each page.
-    fn elements(&self, stretch: BusRange) -> u64 {
-        let crossed = match self.boundary {
-            0 => 0,
-            boundary => (stretch.end().raw() - 1) / boundary - stretch.start().raw() / boundary,
-        };
-        let even = stretch.start().is_aligned(self.unit) && stretch.len().is_multiple_of(self.unit);
-        if even && u128::from(stretch.end().raw()) <= self.reach {
-            1 + crossed
-        } else {
-            pages_spanned(stretch.start().raw(), stretch.len()) + crossed
-        }
-    }
 }
 
 /// Calls `each` with the pieces of a part of a buffer, those that follow each other in memory as one.
@@ -264,19 +239,28 @@ impl<M: Machine> Adapter<M> {
         if length == 0 || end > buffer.len()? {
             return None;
         }
-        let limits = Limits {
-            reach: self.reach(),
-            boundary: self.boundary(),
-            unit: self.unit(),
-        };
-        let (mut pages, mut elements) = (0u64, 0u64);
-        stretches(buffer, offset, u64::from(length), |stretch| {
+        let length = u64::from(length);
+        let mut pages = 0u64;
+        stretches(buffer, offset, length, |stretch| {
             pages += pages_spanned(stretch.start().raw(), stretch.len());
-            elements += limits.elements(stretch);
         });
         Some(Needs {
             pages: u32::try_from(pages).ok()?,
-            elements: u32::try_from(elements).ok()?,
+            elements: self.elements(buffer, offset, length, pages)?,
         })
+    }
+
+    /// How many elements a list has at most: what a map would plan with enough registers, wherever they are.
+    fn elements(&self, buffer: Segments<'_>, offset: u64, length: u64, pages: u64) -> Option<u32> {
+        if self.is_master() && !self.description().scatter_gather {
+            return Some(1);
+        }
+        let limits = self.limits();
+        // Far from everything, so that it continues no fragment.
+        let run = BusRange::new(BusAddress::new(1 << 63), pages.checked_mul(PAGE_SIZE)?)?;
+        let plan = plan(buffer, offset, length, limits, run);
+        // The real run may lie elsewhere among the boundaries.
+        let crossed = usize::from(limits.boundary != 0 && !plan.bounced.is_empty());
+        u32::try_from(plan.fragments.len() + crossed).ok()
     }
 }

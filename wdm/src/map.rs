@@ -155,7 +155,12 @@ impl<M: Machine> Adapter<M> {
         if wanted < limits.unit {
             return Err(MapError::BelowUnit);
         }
-        let plan = plan::plan(request.buffer, request.offset, wanted, limits, grant.run);
+        let mut plan = plan::plan(request.buffer, request.offset, wanted, limits, grant.run);
+        if request.whole && plan.length < wanted {
+            // Scattered wider than the device takes: through its registers it is one run (WDM-261).
+            let through = Limits { reach: 0, ..limits };
+            plan = plan::plan(request.buffer, request.offset, wanted, through, grant.run);
+        }
         if plan.length == 0 {
             return Err(MapError::Unreachable);
         }
@@ -270,7 +275,13 @@ impl<M: Machine> Adapter<M> {
         let (Some(holder), Some(mapping)) = (holder, job.front().map(|job| Arc::clone(&job.mapping))) else {
             return Err(MapError::Refused(Refusal::NotAllocated));
         };
-        mapping.hand_over(&core.machine, Owner::Device);
+        // A loop's driver copies out while the device goes round (WDM-268).
+        let owner = if mapping.looped {
+            Owner::Both
+        } else {
+            Owner::Device
+        };
+        mapping.hand_over(&core.machine, owner);
         let program = self.program(&mapping, device_address);
         if core.controller.program(number, &program).is_err() {
             // seen at once, so it is a refusal, and no outcome is owed.

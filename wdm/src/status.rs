@@ -83,6 +83,12 @@ impl AllocationFlags {
     /// Grant the channel now, or refuse.
     #[doc(alias = "DMA_SYNCHRONOUS_CALLBACK")]
     pub const SYNCHRONOUS: Self = Self(1);
+    /// In the header, and without a meaning: refused.
+    #[doc(alias = "DMA_ZERO_BUFFERS")]
+    pub const ZERO_BUFFERS: Self = Self(2);
+    /// In the header, and without a meaning: refused.
+    #[doc(alias = "DMA_FAIL_ON_BOUNCE")]
+    pub const FAIL_ON_BOUNCE: Self = Self(4);
 
     /// Whether every flag has a documented meaning.
     pub const fn are_known(self) -> bool {
@@ -140,5 +146,20 @@ mod tests {
         assert_eq!(IoAllocationAction::KEEP_OBJECT.0, 1);
         assert_eq!(IoAllocationAction::DEALLOCATE_OBJECT.0, 2);
         assert_eq!(IoAllocationAction::DEALLOCATE_OBJECT_KEEP_REGISTERS.0, 3);
+    }
+
+    /// Proves: WDM-043.
+    #[test]
+    fn one_allocation_flag_has_a_meaning() {
+        let flags = [
+            (AllocationFlags::ASYNCHRONOUS, 0, true),
+            (AllocationFlags::SYNCHRONOUS, 1, true),
+            (AllocationFlags::ZERO_BUFFERS, 2, false),
+            (AllocationFlags::FAIL_ON_BOUNCE, 4, false),
+            (AllocationFlags(8), 8, false),
+        ];
+        for (flag, value, known) in flags {
+            assert_eq!((flag.0, flag.are_known()), (value, known));
+        }
     }
 }

@@ -235,6 +235,9 @@ impl<M: Machine> Adapter<M> {
             operation,
             Operation::BuildScatterGatherList | Operation::BuildScatterGatherListEx
         );
+        if request.length > self.description().maximum_length {
+            return Err(ListError::NotAllocated(AllocateError::TooManyRegisters));
+        }
         match &request.memory {
             None if builds => Err(ListError::NoMemory),
             Some(memory) if memory.0.capacity() < needs.elements as usize => Err(ListError::TooSmall),
