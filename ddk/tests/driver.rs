@@ -234,6 +234,7 @@ fn completes(path: &Path) {
     }
 }
 
+/// Proves: SEED-001-3, SEED-001-4, WDM-006, WDM-008, WDM-009, WDM-010, WDM-021, WDM-128, WDM-151, A-18.
 #[test]
 fn a_driver_in_c_transfers_with_gcc() {
     if let Some(path) = driver("gcc", "driver-gcc.so", &[]) {

@@ -17,7 +17,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use super::adapters::Record;
-use super::machine::Shared;
+use super::shared::Shared;
 
 /// The tag of the pool memory that the copies are in.
 const TAG: u32 = u32::from_le_bytes(*b"CmnL");

@@ -3,13 +3,14 @@
 //! The contract is [`longshore_wdm`]'s. Here its machine goes behind a vtable, as in [`world`](crate::world), and its
 //! tokens are asked for: the edge has looked at the level before, and said so if it is wrong.
 
+use super::shared::{self, Shared};
 use longshore_core::event::Rule;
 use longshore_core::machine::Machine;
 use longshore_core::scatter::Segments;
 use longshore_core::{AtMostDispatch, Dispatch, NtStatus, Passive};
-use longshore_hardware::{BusAddress, BusRange};
+use longshore_hardware::BusRange;
 use longshore_wdm::{
-    Adapter, AdapterInfo, Allocation, AllocationFlags, CommonBuffer, CommonBufferRequest, CompletionContext,
+    Adapter, AdapterInfo, Allocation, AllocationFlags, CommonBufferRequest, CompletionContext,
     CompletionRoutine, DeviceDescription, DeviceObject, DmaCompletionStatus, ElementList, FlushRequest,
     InfoVersion, IoAllocationAction, MapRequest, MdlPiece, Operation, Platform, Progress, Refused,
     RegisterBase, Release, TransferContext, TransferInfo, TransferQuestion,
@@ -25,7 +26,7 @@ pub(crate) struct Refusal {
 }
 
 impl Refusal {
-    fn of(error: &impl Refused) -> Self {
+    pub(super) fn of(error: &impl Refused) -> Self {
         Self {
             status: error.status(),
             rule: error.broken_rule(),
@@ -33,7 +34,7 @@ impl Refusal {
     }
 
     /// The caller is at a level where nothing can be asked for.
-    const LEVEL: Self = Self {
+    pub(super) const LEVEL: Self = Self {
         status: NtStatus::UNSUCCESSFUL,
         rule: None,
     };
@@ -107,19 +108,6 @@ pub(crate) trait Port: Send + Sync {
     fn flush_older(&self, base: Option<RegisterBase>, piece: MdlPiece<'_>) -> bool;
     fn free_object(&self, context: &TransferContext, action: IoAllocationAction) -> Result<(), Refusal>;
     fn free_registers(&self, base: RegisterBase, count: u32) -> Result<(), Refusal>;
-}
-
-/// A common buffer. Dropping it frees it.
-pub(crate) trait Shared: Send + Sync {
-    fn range(&self) -> BusRange;
-
-    /// Frees it, if the arguments repeat those of its allocation; else it comes back.
-    fn free(
-        self: Box<Self>,
-        length: u32,
-        address: BusAddress,
-        cached: bool,
-    ) -> Result<(), (Box<dyn Shared>, Refusal)>;
 }
 
 /// Calls with a token for a level up to DISPATCH.
@@ -261,11 +249,7 @@ impl<M: Machine> Port for Here<M> {
                 self.adapter.allocate_common_buffer_ex(passive, request)
             };
             let buffer = refused(made)?;
-            Ok(Box::new(SharedHere {
-                adapter: self.adapter.clone(),
-                machine: self.machine.clone(),
-                buffer,
-            }) as Box<dyn Shared>)
+            Ok(shared::behind(&self.machine, &self.adapter, buffer))
         })
     }
 
@@ -356,46 +340,6 @@ impl<M: Machine> Port for Here<M> {
     fn free_registers(&self, base: RegisterBase, count: u32) -> Result<(), Refusal> {
         at_dispatch(&self.machine, |dispatch| {
             refused(self.adapter.free_map_registers(dispatch, base, count))
-        })
-    }
-}
-
-/// A common buffer on its machine.
-struct SharedHere<M: Machine> {
-    adapter: Adapter<M>,
-    machine: M,
-    buffer: CommonBuffer<M>,
-}
-
-impl<M: Machine> Shared for SharedHere<M> {
-    fn range(&self) -> BusRange {
-        self.buffer.range()
-    }
-
-    fn free(
-        self: Box<Self>,
-        length: u32,
-        address: BusAddress,
-        cached: bool,
-    ) -> Result<(), (Box<dyn Shared>, Refusal)> {
-        let Some(passive) = Passive::now(&self.machine) else {
-            return Err((self, Refusal::LEVEL));
-        };
-        let Self {
-            adapter,
-            machine,
-            buffer,
-        } = *self;
-        let freed = adapter.free_common_buffer(&passive, buffer, length, address, cached);
-        freed.map_err(|refused| {
-            let refusal = Refusal::of(&refused);
-            let buffer = refused.buffer;
-            let back: Box<dyn Shared> = Box::new(Self {
-                adapter: adapter.clone(),
-                machine,
-                buffer,
-            });
-            (back, refusal)
         })
     }
 }

@@ -1,6 +1,6 @@
 //! The DMA of C code.
 //!
-//! * [`machine`]: the DMA of a machine behind a vtable;
+//! * [`machine`]: the DMA of a machine behind a vtable, and [`shared`], its common buffers;
 //! * [`adapters`]: where adapters stand, and what each of them offers;
 //! * [`common`]: common buffers, and how they are kept the same on both sides;
 //! * [`contexts`]: transfer contexts, by number;
@@ -12,4 +12,5 @@ pub(crate) mod common;
 pub(crate) mod contexts;
 pub(crate) mod machine;
 pub(crate) mod older;
+pub(crate) mod shared;
 pub(crate) mod transfers;

@@ -11,6 +11,7 @@ mod longshore;
 mod mdl;
 mod netdma;
 mod table;
+mod transfers;
 
 use crate::abi::types::Status;
 use crate::calls;

@@ -1,6 +1,6 @@
 //! The tables of operations, one for each length.
 
-use super::{absent, dma};
+use super::{absent, dma, transfers};
 use crate::abi::operations::Operations;
 use longshore_wdm::Release;
 
@@ -11,11 +11,11 @@ const fn table(size: u32) -> Operations {
         put_dma_adapter: dma::PutDmaAdapter,
         allocate_common_buffer: dma::AllocateCommonBuffer,
         free_common_buffer: dma::FreeCommonBuffer,
-        allocate_adapter_channel: dma::AllocateAdapterChannel,
-        flush_adapter_buffers: dma::FlushAdapterBuffers,
-        free_adapter_channel: dma::FreeAdapterChannel,
-        free_map_registers: dma::FreeMapRegisters,
-        map_transfer: dma::MapTransfer,
+        allocate_adapter_channel: transfers::AllocateAdapterChannel,
+        flush_adapter_buffers: transfers::FlushAdapterBuffers,
+        free_adapter_channel: transfers::FreeAdapterChannel,
+        free_map_registers: transfers::FreeMapRegisters,
+        map_transfer: transfers::MapTransfer,
         get_dma_alignment: dma::GetDmaAlignment,
         read_dma_counter: dma::ReadDmaCounter,
         get_scatter_gather_list: absent::GetScatterGatherList,
@@ -25,17 +25,17 @@ const fn table(size: u32) -> Operations {
         build_mdl_from_scatter_gather_list: absent::BuildMdlFromScatterGatherList,
         get_dma_adapter_info: dma::GetDmaAdapterInfo,
         get_dma_transfer_info: dma::GetDmaTransferInfo,
-        initialize_dma_transfer_context: dma::InitializeDmaTransferContext,
+        initialize_dma_transfer_context: transfers::InitializeDmaTransferContext,
         allocate_common_buffer_ex: dma::AllocateCommonBufferEx,
-        allocate_adapter_channel_ex: dma::AllocateAdapterChannelEx,
-        configure_adapter_channel: dma::ConfigureAdapterChannel,
-        cancel_adapter_channel: dma::CancelAdapterChannel,
-        map_transfer_ex: dma::MapTransferEx,
+        allocate_adapter_channel_ex: transfers::AllocateAdapterChannelEx,
+        configure_adapter_channel: transfers::ConfigureAdapterChannel,
+        cancel_adapter_channel: transfers::CancelAdapterChannel,
+        map_transfer_ex: transfers::MapTransferEx,
         get_scatter_gather_list_ex: absent::GetScatterGatherListEx,
         build_scatter_gather_list_ex: absent::BuildScatterGatherListEx,
-        flush_adapter_buffers_ex: dma::FlushAdapterBuffersEx,
-        free_adapter_object: dma::FreeAdapterObject,
-        cancel_mapped_transfer: dma::CancelMappedTransfer,
+        flush_adapter_buffers_ex: transfers::FlushAdapterBuffersEx,
+        free_adapter_object: transfers::FreeAdapterObject,
+        cancel_mapped_transfer: transfers::CancelMappedTransfer,
         allocate_domain_common_buffer: absent::AllocateDomainCommonBuffer,
         flush_dma_buffer: absent::FlushDmaBuffer,
         join_dma_domain: absent::JoinDmaDomain,

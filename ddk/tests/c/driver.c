@@ -39,6 +39,9 @@ typedef struct _DRIVER {
     DMA_COMPLETION_STATUS Last;
 } DRIVER;
 
+/* The device object that requests are made for need not be the PDO; drivers with a framework give their own. */
+#define FDO(Driver) ((PDEVICE_OBJECT)(PVOID)(Driver))
+
 DRIVER_CONTROL DriverAdapterControl;
 DMA_COMPLETION_ROUTINE DriverDmaCompletion;
 
@@ -138,7 +141,7 @@ VOID
     DRIVER *Driver = CompletionContext;
 
     Expect(Driver, KeGetCurrentIrql() == DISPATCH_LEVEL);
-    Expect(Driver, DmaAdapter == Driver->Adapter && DeviceObject == Driver->Pdo);
+    Expect(Driver, DmaAdapter == Driver->Adapter && DeviceObject == FDO(Driver));
     InterlockedIncrement(&Driver->Calls);
     Driver->Last = Status;
 #ifdef FLAW_PASSIVE_IN_COMPLETION
@@ -182,7 +185,7 @@ IO_ALLOCATION_ACTION
     DRIVER *Driver = Context;
 
     Expect(Driver, KeGetCurrentIrql() == DISPATCH_LEVEL);
-    Expect(Driver, DeviceObject == Driver->Pdo && Irp == NULL);
+    Expect(Driver, DeviceObject == FDO(Driver) && Irp == NULL);
     Driver->Base = MapRegisterBase;
     Continue(Driver);
     return KeepObject;
@@ -198,11 +201,11 @@ static VOID Allocate(DRIVER *Driver, BOOLEAN Synchronous)
     KeRaiseIrql(DISPATCH_LEVEL, &Irql);
     if (Synchronous)
         Status = AllocateChannel(
-            Driver->Adapter, Driver->Pdo, Driver->Context, Driver->MapRegisters, DMA_SYNCHRONOUS_CALLBACK, NULL, NULL,
+            Driver->Adapter, FDO(Driver), Driver->Context, Driver->MapRegisters, DMA_SYNCHRONOUS_CALLBACK, NULL, NULL,
             &Base);
     else
         Status = AllocateChannel(
-            Driver->Adapter, Driver->Pdo, Driver->Context, Driver->MapRegisters, 0, DriverAdapterControl, Driver, NULL);
+            Driver->Adapter, FDO(Driver), Driver->Context, Driver->MapRegisters, 0, DriverAdapterControl, Driver, NULL);
     if (!NT_SUCCESS(Status)) {
         Expect(Driver, Status == STATUS_CANCELLED);
         Driver->Last = DmaCancelled;
@@ -260,7 +263,7 @@ VOID DriverCancel(VOID)
 
     if (Driver->Finished != 0)
         return;
-    if (Operations->CancelAdapterChannel(Driver->Adapter, Driver->Pdo, Driver->Context)) {
+    if (Operations->CancelAdapterChannel(Driver->Adapter, FDO(Driver), Driver->Context)) {
         /* It was waiting, or will be refused: nobody else ends it. */
         Driver->Last = DmaCancelled;
         Finish(Driver);

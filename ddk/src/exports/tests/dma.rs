@@ -377,6 +377,7 @@ fn a_map_writes_as_much_of_a_list_as_there_is_room() {
             (table.map_transfer_ex)(adapter, mdl, base, 0, 0, length, 0, list, size, None, none)
         };
         bench.misuse();
+        bytes.write_bytes(5, 64);
         assert_eq!(map(null_mut(), &mut room, 64), BAD, "no length");
         let odd = (&raw mut room).cast::<u8>().add(1).cast();
         assert_eq!(map(odd, &mut room, 64), BAD, "a length that is not aligned");
@@ -394,17 +395,42 @@ fn a_map_writes_as_much_of_a_list_as_there_is_room() {
         assert_eq!(room.elements[0].length, 64);
         // The device writes, and the driver sees it after the flush.
         let at = room.elements[0].address.into();
-        bench.edge.world.memory().write(at, &[7; 64]).unwrap();
-        assert_eq!(*bytes, 0);
+        bench.edge.world.memory().write(at, &[7; 32]).unwrap();
+        assert_eq!(*bytes, 5);
         assert_eq!(
             (table.flush_adapter_buffers_ex)(adapter, mdl, base, 0, 60, 0),
             DONE
         );
         let seen = std::slice::from_raw_parts(bytes, 64);
         assert!(
-            seen[..60] == [7; 60] && seen[60..] == [0; 4],
-            "as many as were said to have moved"
+            seen[..32] == [7; 32] && seen[32..] == [5; 32],
+            "what moved, and nothing else"
         );
+        // As many as were said to have moved.
+        let fits = (&raw mut room).cast();
+        assert_eq!(
+            (table.map_transfer_ex)(
+                adapter,
+                mdl,
+                base,
+                0,
+                0,
+                &mut length,
+                0,
+                fits,
+                40,
+                None,
+                null_mut()
+            ),
+            DONE
+        );
+        bench.edge.world.memory().write(at, &[8; 64]).unwrap();
+        assert_eq!(
+            (table.flush_adapter_buffers_ex)(adapter, mdl, base, 0, 60, 0),
+            DONE
+        );
+        let seen = std::slice::from_raw_parts(bytes, 64);
+        assert!(seen[..60] == [8; 60] && seen[60..] == [5; 4]);
         bench.raised(|| (table.free_adapter_channel)(adapter));
         (table.put_dma_adapter)(adapter);
     }
@@ -545,4 +571,59 @@ fn an_older_driver_transfers_without_a_context() {
         (table.put_dma_adapter)(adapter);
     }
     assert_eq!(bench.misuse(), []);
+}
+
+static GRANTED: AtomicU32 = AtomicU32::new(0);
+
+unsafe extern "C" fn granted(_: Pointer, _: Pointer, _: Pointer, _: Pointer) -> u32 {
+    GRANTED.fetch_add(1, Ordering::Relaxed);
+    2
+}
+
+/// A device goes while one of its transfers is mapped and another one waits.
+#[test]
+fn a_device_that_goes_is_stopped_and_never_called_again() {
+    let bench = Bench::new();
+    let adapter = bench.adapter(3);
+    let table = bench.table(adapter);
+    let (mdl, _) = bench.mdl(64);
+    let mut contexts = [[0u8; 128]; 2];
+    let mut length = 64;
+    let mut address = PhysicalAddress(0);
+    let mut room = Room {
+        list: List::default(),
+        elements: [Element::default(); 2],
+    };
+    // SAFETY: everything is as long as it is said to be, and stays.
+    unsafe {
+        let [first, second] = contexts.each_mut().map(|context| context.as_mut_ptr().cast());
+        (table.initialize_dma_transfer_context)(adapter, first);
+        (table.initialize_dma_transfer_context)(adapter, second);
+        let (none, mut base) = (null_mut(), null_mut());
+        bench.raised(|| {
+            (table.allocate_adapter_channel_ex)(adapter, none, first, 1, 1, None, none, &mut base);
+            let waits = (table.allocate_adapter_channel_ex)(
+                adapter,
+                none,
+                second,
+                1,
+                0,
+                Some(granted),
+                none,
+                null_mut(),
+            );
+            assert_eq!(waits, DONE);
+        });
+        let list = (&raw mut room).cast();
+        let mapped = (table.map_transfer_ex)(adapter, mdl, base, 0, 0, &mut length, 0, list, 64, None, none);
+        assert_eq!(mapped, DONE);
+        assert!(!(table.allocate_common_buffer)(adapter, 8, &mut address, 1).is_null());
+        bench.misuse();
+        bench.edge.clear_device(Handle::from_raw(bench.device.addr()));
+        assert!(bench.misuse().contains(&("LsDetachDevice", "WDM-106")));
+        assert_eq!(GRANTED.load(Ordering::Relaxed), 0);
+        (table.read_dma_counter)(adapter);
+        assert_eq!(bench.misuse(), [("ReadDmaCounter", "WDM-038")]);
+        IoFreeMdl(mdl);
+    }
 }
