@@ -32,6 +32,8 @@ pub struct Abilities {
     pub set_period: Option<u32>,
     /// A device can tell it of an error.
     pub errors: bool,
+    /// A device that has nothing to give keeps it waiting.
+    pub starves: bool,
 }
 
 impl Abilities {
@@ -40,6 +42,7 @@ impl Abilities {
         loops: false,
         set_period: None,
         errors: false,
+        starves: false,
     };
 }
 
@@ -82,6 +85,7 @@ pub fn reference_rig(bay: &Bay<'_>, options: Options) -> Rig {
             loops: true,
             set_period: (options.interrupts != Interrupts::None).then_some(SET_PERIOD),
             errors: true,
+            starves: true,
         },
     }
 }
