@@ -226,9 +226,10 @@ fn queue(bench: &Bench, passive: &mut Passive) {
         let depth = Arc::clone(&depth);
         let request = Allocation {
             device_object: DEVICE,
+            registers: 0,
             flags: AllocationFlags::ASYNCHRONOUS,
-            routine: Some(Box::new(move |dispatch: &Dispatch, adapter, device| {
-                assert_eq!(device, DEVICE);
+            routine: Some(Box::new(move |dispatch: &Dispatch, adapter, granted| {
+                assert_eq!((granted.device_object, granted.registers), (DEVICE, None));
                 assert_eq!(depth.fetch_add(1, Ordering::Relaxed), 0, "grants never nest");
                 order.lock().unwrap().push(index);
                 // One that frees at once, from inside, and one that leaves it to the answer.
@@ -281,6 +282,7 @@ fn a_request_cancelled_beforehand_and_unknown_flags_are_refused() {
         for flags in [2, 4, 5] {
             let request = Allocation {
                 device_object: DEVICE,
+                registers: 0,
                 flags: AllocationFlags(flags),
                 routine: None,
             };
@@ -307,11 +309,13 @@ fn the_answer_to_an_old_grant_frees_nothing_newer() {
         let (mine, next) = (Arc::clone(&first), Arc::clone(&second));
         let request = Allocation {
             device_object: DEVICE,
+            registers: 0,
             flags: AllocationFlags::SYNCHRONOUS,
             routine: Some(Box::new(move |dispatch: &Dispatch, adapter, _| {
                 adapter.free_channel(dispatch, &mine).unwrap();
                 let request = Allocation {
                     device_object: DEVICE,
+                    registers: 0,
                     flags: AllocationFlags::SYNCHRONOUS,
                     routine: None,
                 };

@@ -192,13 +192,15 @@ pub fn register_dma_channel<M: Machine>(
     let machine = system.machine();
     machine.emit(Event::Call(NAME));
     let wanted = DeviceDescription {
-        channel: description.channel.unwrap_or(assigned.channel),
-        request_line: assigned.request_line,
         device_address: assigned.device_address,
         maximum_length,
         auto_initialize: description.auto_initialize,
         demand_mode: description.demand_mode,
         width: description.width,
+        ..DeviceDescription::system(
+            description.channel.unwrap_or(assigned.channel),
+            assigned.request_line,
+        )
     };
     let adapter = system
         .exclusive_adapter(passive, wanted)
@@ -336,13 +338,14 @@ impl<M: Machine> DmaChannel<M> {
             .map_err(|_| WhyNotSetUp::ChannelTaken)?;
         let request = Allocation {
             device_object: DeviceObject::default(),
+            registers: self.adapter.registers_for(arguments.length),
             flags: AllocationFlags::SYNCHRONOUS,
             routine: None,
         };
         let granted = at_dispatch(self.machine(), |dispatch| {
             self.adapter.allocate_channel(dispatch, &context, request)
         });
-        if !matches!(granted, Some(Ok(()))) {
+        if !matches!(granted, Some(Ok(_))) {
             return Err(WhyNotSetUp::ChannelTaken);
         }
         let write_to_device = arguments.direction == Direction::WriteToDevice;

@@ -1,109 +1,28 @@
-//! A device's way to one channel of a system DMA controller.
+//! A device's way to one channel of a system DMA controller, or to its own.
 
-use crate::board::Record;
+use crate::board::{Board, Holder, Record};
+use crate::description::{AdapterError, DeviceDescription};
 use crate::mapping::{Refused, called};
+use crate::master::Master;
+use crate::registers::{MapRegisters, RegisterBase, pages_spanned};
 use crate::state::{Answer, Input, Refusal, State};
-use crate::system::SystemDma;
+use crate::system::{Policy, Setup, SystemDma};
 use crate::transfer::TransferContext;
+use alloc::collections::LinkedList;
 use alloc::sync::Arc;
 use core::fmt;
 use core::sync::atomic::{AtomicU32, Ordering};
 use longshore_core::event::Rule;
 use longshore_core::machine::Machine;
 use longshore_core::{AtMostDispatch, Event, NtStatus, Passive};
-use longshore_hardware::BusAddress;
-
-/// How wide a device's data port is.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
-#[doc(alias = "DMA_WIDTH")]
-pub struct DmaWidth(pub u32);
-
-impl DmaWidth {
-    /// 8 bits.
-    #[doc(alias = "Width8Bits")]
-    pub const BITS_8: Self = Self(0);
-    /// 16 bits.
-    #[doc(alias = "Width16Bits")]
-    pub const BITS_16: Self = Self(1);
-    /// 32 bits.
-    #[doc(alias = "Width32Bits")]
-    pub const BITS_32: Self = Self(2);
-    /// 64 bits.
-    #[doc(alias = "Width64Bits")]
-    pub const BITS_64: Self = Self(3);
-}
-
-/// What a device says about its transfers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[doc(alias = "DEVICE_DESCRIPTION")]
-pub struct DeviceDescription {
-    /// The controller's channel.
-    pub channel: u32,
-    /// The line on which the device asks for data.
-    pub request_line: u32,
-    /// Where the device's data port is.
-    pub device_address: BusAddress,
-    /// The most bytes of one transfer.
-    pub maximum_length: u32,
-    /// Transfers start over at their end, until cancelled.
-    pub auto_initialize: bool,
-    /// The device transfers on demand. A hint for the controller.
-    pub demand_mode: bool,
-    /// How wide the data port is. A hint for the controller.
-    pub width: DmaWidth,
-}
-
-/// Why there is no adapter.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum AdapterError {
-    /// The controller has no such channel.
-    NoChannel,
-    /// The channel cannot serve the request line.
-    BadBinding,
-    /// No transfer could ever have a byte.
-    NoLength,
-    /// Somebody else claimed the channel.
-    Conflict,
-}
-
-impl AdapterError {
-    /// The status the contract has for it.
-    pub const fn status(self) -> NtStatus {
-        match self {
-            Self::Conflict => NtStatus::INSUFFICIENT_RESOURCES,
-            _ => NtStatus::INVALID_PARAMETER,
-        }
-    }
-}
-
-impl Refused for AdapterError {
-    fn status(&self) -> NtStatus {
-        (*self).status()
-    }
-
-    fn broken_rule(&self) -> Option<Rule> {
-        None
-    }
-}
-
-impl fmt::Display for AdapterError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::NoChannel => "the controller has no such channel",
-            Self::BadBinding => "the channel cannot serve the request line",
-            Self::NoLength => "the maximum length is zero",
-            Self::Conflict => "somebody else claimed the channel",
-        })
-    }
-}
-
-impl core::error::Error for AdapterError {}
 
 /// What all handles of one adapter share.
 pub(crate) struct AdapterRecord<M: Machine> {
     pub(crate) system: SystemDma<M>,
     pub(crate) number: u32,
     pub(crate) description: DeviceDescription,
+    pub(crate) channel: u32,
+    pub(crate) request_line: u32,
     /// What the last transfer left undone, taken before its flush.
     pub(crate) last_residue: AtomicU32,
     /// Callbacks whose transfers have ended and which have not returned.
@@ -112,7 +31,7 @@ pub(crate) struct AdapterRecord<M: Machine> {
 
 impl<M: Machine> Drop for AdapterRecord<M> {
     fn drop(&mut self) {
-        let number = self.description.channel;
+        let number = self.channel;
         self.system.with(|board| {
             if let Some(channel) = board.channel(number) {
                 channel.adapters -= 1;
@@ -135,11 +54,7 @@ impl<M: Machine> Clone for Adapter<M> {
 
 impl<M: Machine> fmt::Debug for Adapter<M> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "Adapter({} for channel {})",
-            self.0.number, self.0.description.channel
-        )
+        write!(f, "Adapter({} for channel {})", self.0.number, self.0.channel)
     }
 }
 
@@ -163,22 +78,60 @@ impl<M: Machine> Refused for PutRefused<M> {
 }
 
 impl<M: Machine> Adapter<M> {
-    pub(crate) fn get(
-        _: &Passive,
+    /// An adapter for a channel of a controller's, which nobody else may have one for if it is claimed.
+    pub(crate) fn of_system(
         system: &SystemDma<M>,
         description: DeviceDescription,
         claim: bool,
     ) -> Result<Self, AdapterError> {
-        called(system.machine(), "IoGetDmaAdapter", || {
-            take_place(system, description, claim)?;
-            Ok(Self(Arc::new(AdapterRecord {
-                system: system.clone(),
-                number: system.machine().number(),
-                description,
-                last_residue: AtomicU32::new(0),
-                owed: AtomicU32::new(0),
-            })))
-        })
+        if description.master {
+            return Err(AdapterError::NotSubordinate);
+        }
+        let channel = description.channel;
+        // Before version 3 a device knows its channel, and nothing of lines.
+        let request_line = if description.is_v3() {
+            description.request_line
+        } else {
+            let first = system.attributes().request_lines.first;
+            first.checked_add(channel).ok_or(AdapterError::BadBinding)?
+        };
+        take_place(system, description, request_line, claim)?;
+        Ok(Self::new(system.clone(), description, request_line))
+    }
+
+    /// A bus master's adapter, with a board of its own.
+    pub(crate) fn of_master(
+        passive: &Passive,
+        machine: &M,
+        registers: Option<MapRegisters<M>>,
+        policy: Policy,
+        description: DeviceDescription,
+    ) -> Result<Self, AdapterError> {
+        let setup = Setup {
+            registers,
+            policy,
+            ..Setup::new(Arc::new(Master::new(&description)))
+        };
+        let system = SystemDma::register(passive, machine, setup).map_err(|_| AdapterError::AddressWidth)?;
+        system.with(|board| board.channel(0).map(|channel| channel.adapters += 1));
+        Ok(Self::new(system, description, 0))
+    }
+
+    fn new(system: SystemDma<M>, description: DeviceDescription, request_line: u32) -> Self {
+        let number = system.machine().number();
+        Self(Arc::new(AdapterRecord {
+            system,
+            number,
+            description,
+            channel: if description.master {
+                0
+            } else {
+                description.channel
+            },
+            request_line,
+            last_residue: AtomicU32::new(0),
+            owed: AtomicU32::new(0),
+        }))
     }
 
     pub(crate) fn record(&self) -> &AdapterRecord<M> {
@@ -190,7 +143,58 @@ impl<M: Machine> Adapter<M> {
     }
 
     pub(crate) fn channel_number(&self) -> u32 {
-        self.0.description.channel
+        self.0.channel
+    }
+
+    /// Whether both stand for the same channel.
+    pub(crate) fn shares_channel(&self, other: &Self) -> bool {
+        self.0.channel == other.0.channel && self.0.system.is(&other.0.system)
+    }
+
+    /// Whether it is a bus master's.
+    pub fn is_master(&self) -> bool {
+        self.0.description.master
+    }
+
+    /// Whether the controller's count of a transfer is to be relied upon.
+    pub(crate) fn counts(&self) -> bool {
+        self.0.system.attributes().counter_available && !self.0.description.ignores_count()
+    }
+
+    /// Through what goes what the device does not reach; none if it reaches everything there is.
+    pub(crate) fn bounces_through(&self) -> Option<&MapRegisters<M>> {
+        let core = &self.0.system.hardware().core;
+        let limited = core.attributes.address_width < 64 || core.unit(self.0.channel) > 1;
+        core.registers.as_ref().filter(|_| limited)
+    }
+
+    /// The most map registers of one transfer: one more than the pages of the longest, so that any alignment fits, or
+    /// as many as there are. What IoGetDmaAdapter reports (WDM-102, WDM-103).
+    #[doc(alias = "NumberOfMapRegisters")]
+    pub fn map_registers(&self) -> u32 {
+        self.registers_for(self.0.description.maximum_length)
+    }
+
+    /// How many map registers so many bytes need wherever they lie, or as many as there are.
+    pub fn registers_for(&self, length: u32) -> u32 {
+        let pages = pages_spanned(0, u64::from(length));
+        let wanted = u32::try_from(pages).unwrap_or(u32::MAX).saturating_add(1);
+        self.bounces_through()
+            .map_or(wanted, |pool| wanted.min(pool.count()))
+    }
+
+    /// The context that holds the adapter's channel; or, given a run of map registers, the one that has it.
+    pub fn holder(&self, base: Option<RegisterBase>) -> Option<TransferContext> {
+        self.0.system.with(|board| {
+            let channel = board.channel(self.0.channel)?;
+            let mut holders = channel.holder.iter();
+            let found = match base {
+                None => holders.find(|holder| holder.context.state().holds_channel()),
+                Some(_) => holders.chain(&channel.kept).find(|holder| holder.base() == base),
+            };
+            let holder = found.filter(|holder| holder.adapter == self.0.number)?;
+            Some(TransferContext::of(Arc::clone(&holder.context)))
+        })
     }
 
     /// What the device said about its transfers.
@@ -221,7 +225,7 @@ impl<M: Machine> Adapter<M> {
     ) -> Result<(), Refusal> {
         let _ = level.into();
         called(self.machine(), "InitializeDmaTransferContext", || {
-            self.0.system.with(|_| {
+            self.0.system.with(|board| {
                 let record = context.record();
                 let (state, answer) = self
                     .0
@@ -232,11 +236,26 @@ impl<M: Machine> Adapter<M> {
                 if let Answer::Refuse(refusal) = answer {
                     return Err(refusal);
                 }
+                let loose = self.take_loose(board, record, record.state());
                 record.bind(self.0.number);
                 record.set_state(state);
-                Ok(())
+                Ok(loose)
             })
         })
+        .map(drop)
+    }
+
+    /// Takes a context that was loose off the board, to be dropped outside of the lock.
+    pub(crate) fn take_loose(
+        &self,
+        board: &mut Board<M>,
+        record: &Arc<Record>,
+        before: State,
+    ) -> LinkedList<Holder<M>> {
+        board
+            .channel(self.0.channel)
+            .filter(|_| before == State::Loose)
+            .map_or_else(LinkedList::new, |channel| channel.take_holder(record))
     }
 
     /// How many bytes the current transfer has left, in the current iteration of a loop; with none under way, what
@@ -253,7 +272,7 @@ impl<M: Machine> Adapter<M> {
 
     fn counter(&self) -> u32 {
         let hardware = self.0.system.hardware();
-        if !hardware.core.attributes.counter_available {
+        if !self.counts() {
             return 0;
         }
         self.0.system.with(|board| {
@@ -283,6 +302,9 @@ impl<M: Machine> Adapter<M> {
     ) -> Result<NtStatus, Refusal> {
         let _ = level.into();
         called(self.machine(), "ConfigureAdapterChannel", || {
+            if self.is_master() {
+                return Err(Refusal::NotConfigurable);
+            }
             self.0.system.with(|_| {
                 let core = &self.0.system.hardware().core;
                 let state = self.stored_state(context.record());
@@ -322,18 +344,19 @@ impl<M: Machine> Adapter<M> {
 
     /// The state of whatever of this adapter is furthest from its end.
     fn busiest_state(&self) -> State {
+        let mine = self.0.number;
         self.0.system.with(|board| {
             let Some(channel) = board.channel(self.channel_number()) else {
                 return State::Ready;
             };
-            match &channel.holder {
-                Some(holder) if holder.adapter == self.0.number => holder.context.state(),
-                _ => channel
-                    .waiters
-                    .iter()
-                    .find(|waiter| waiter.adapter.0.number == self.0.number)
-                    .map_or(State::Ready, |waiter| waiter.context.state()),
-            }
+            let held = channel.holder.iter().chain(&channel.kept);
+            let held = held.filter(|holder| holder.adapter == mine);
+            let waits = channel.waiters.iter();
+            let waits = waits.filter(|waiter| waiter.adapter.0.number == mine);
+            held.map(|holder| holder.context.state())
+                .chain(waits.map(|waiter| waiter.context.state()))
+                .find(|state| *state != State::Loose)
+                .unwrap_or(State::Ready)
         })
     }
 }
@@ -342,19 +365,16 @@ impl<M: Machine> Adapter<M> {
 fn take_place<M: Machine>(
     system: &SystemDma<M>,
     description: DeviceDescription,
+    request_line: u32,
     claim: bool,
 ) -> Result<(), AdapterError> {
-    if description.maximum_length == 0 {
-        return Err(AdapterError::NoLength);
-    }
     let core = &system.hardware().core;
-    let DeviceDescription {
-        channel: number,
-        request_line,
-        ..
-    } = description;
+    let number = description.channel;
     if number >= core.attributes.channels {
         return Err(AdapterError::NoChannel);
+    }
+    if !core.attributes.port_widths.serve(description.width) {
+        return Err(AdapterError::BadWidth);
     }
     // Outside of the lock, for the controller is asked at PASSIVE (WDM-105).
     if !core.attributes.request_lines.contains(request_line)

@@ -1,9 +1,11 @@
-//! Who holds a channel, and who waits for it.
+//! Who is granted a channel, and who waits for it.
 
 use crate::adapter::Adapter;
-use crate::board::{Channel, Waiter};
+use crate::board::{Board, Channel, Holder, Waiter, take};
+use crate::hardware::Core;
 use crate::mapping::{DeviceObject, Refused, called};
-use crate::state::{Answer, Input, Refusal};
+use crate::registers::{MapRegisters, RegisterBase, Run, Waiting};
+use crate::state::{self, Answer, Input, Refusal};
 use crate::status::{AllocationFlags, IoAllocationAction};
 use crate::transfer::TransferContext;
 use alloc::boxed::Box;
@@ -11,18 +13,32 @@ use alloc::collections::LinkedList;
 use alloc::sync::Arc;
 use core::fmt;
 use longshore_core::event::{Event, Rule};
-use longshore_core::machine::Machine;
+use longshore_core::machine::{Lock, Machine};
 use longshore_core::{AtMostDispatch, Dispatch, NtStatus};
+
+/// So many may wait for one channel.
+const MOST_WAITERS: usize = 1024;
+
+/// What was granted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Granted {
+    /// The device the request was for.
+    pub device_object: DeviceObject,
+    /// The map registers. None where the device reaches everything, or none were asked for: a NULL base, and nothing
+    /// to be freed (WDM-132).
+    pub registers: Option<RegisterBase>,
+}
 
 /// What runs when a channel is granted. It says what is to be done with the channel then.
 #[doc(alias = "DRIVER_CONTROL")]
-pub type AdapterControl<M> =
-    Box<dyn FnOnce(&Dispatch, &Adapter<M>, DeviceObject) -> IoAllocationAction + Send>;
+pub type AdapterControl<M> = Box<dyn FnOnce(&Dispatch, &Adapter<M>, Granted) -> IoAllocationAction + Send>;
 
 /// A request for a channel.
 pub struct Allocation<M: Machine> {
     /// The device it is for. The completion routine gets it back.
     pub device_object: DeviceObject,
+    /// How many map registers its transfers need: not more than the adapter has ([`Adapter::map_registers`]).
+    pub registers: u32,
     /// Whether the request may wait.
     pub flags: AllocationFlags,
     /// What runs when the channel is granted. A request that may wait must have one.
@@ -42,6 +58,8 @@ pub enum AllocateError {
     UnknownFlags,
     /// A request that may wait needs a routine (WDM-123).
     NoRoutine,
+    /// The adapter never has so many map registers (WDM-122).
+    TooManyRegisters,
     /// The context, or the channel, is not free for it.
     Refused(Refusal),
 }
@@ -51,6 +69,7 @@ impl AllocateError {
     pub const fn status(self) -> NtStatus {
         match self {
             Self::UnknownFlags | Self::NoRoutine => NtStatus::INVALID_PARAMETER,
+            Self::TooManyRegisters => NtStatus::INSUFFICIENT_RESOURCES,
             Self::Refused(refusal) => refusal.status(),
         }
     }
@@ -61,6 +80,7 @@ impl fmt::Display for AllocateError {
         match self {
             Self::UnknownFlags => f.write_str("a flag has no documented meaning"),
             Self::NoRoutine => f.write_str("a request that may wait needs a routine"),
+            Self::TooManyRegisters => f.write_str("the adapter never has so many map registers"),
             Self::Refused(refusal) => refusal.fmt(f),
         }
     }
@@ -86,34 +106,44 @@ impl<M: Machine> Refused for AllocationRefused<M> {
         match self.why {
             AllocateError::UnknownFlags => None,
             AllocateError::NoRoutine => Some(Rule("WDM-123")),
+            AllocateError::TooManyRegisters => Some(Rule("WDM-122")),
             AllocateError::Refused(refusal) => refusal.broken_rule(),
         }
     }
 }
 
 impl<M: Machine> Adapter<M> {
-    /// Asks for the channel. A synchronous request is granted now or refused. Any other one is granted when its turn
-    /// comes, perhaps before this returns: nothing of the request is touched afterwards (R6).
+    /// Asks for the channel, and for map registers. A synchronous request is granted now or refused; it gets the base
+    /// of its registers back. Any other one is granted when its turn comes, perhaps before this returns: nothing of the
+    /// request is touched afterwards (R6).
     #[doc(alias = "AllocateAdapterChannelEx")]
     pub fn allocate_channel(
         &self,
         dispatch: &Dispatch,
         context: &TransferContext,
         request: Allocation<M>,
-    ) -> Result<(), AllocationRefused<M>> {
+    ) -> Result<Option<RegisterBase>, AllocationRefused<M>> {
         called(self.machine(), "AllocateAdapterChannelEx", || {
             let refuse = |why, request| Err(AllocationRefused { why, request });
             if !request.flags.are_known() {
                 return refuse(AllocateError::UnknownFlags, request);
             }
+            if request.registers > self.map_registers() {
+                return refuse(AllocateError::TooManyRegisters, request);
+            }
             if request.flags.is_synchronous() {
                 return self.allocate_now(dispatch, context, request);
             }
-            match request.routine {
-                Some(routine) => self.allocate_in_turn(dispatch, context, request.device_object, routine),
-                None => refuse(AllocateError::NoRoutine, request),
+            if request.routine.is_none() {
+                return refuse(AllocateError::NoRoutine, request);
             }
+            self.allocate_in_turn(dispatch, context, request).map(|()| None)
         })
+    }
+
+    /// From which pool so many map registers come; none if the device reaches everything, or none are wanted.
+    fn pool_for(&self, registers: u32) -> Option<&MapRegisters<M>> {
+        self.bounces_through().filter(|_| registers > 0)
     }
 
     fn allocate_now(
@@ -121,27 +151,23 @@ impl<M: Machine> Adapter<M> {
         dispatch: &Dispatch,
         context: &TransferContext,
         request: Allocation<M>,
-    ) -> Result<(), AllocationRefused<M>> {
+    ) -> Result<Option<RegisterBase>, AllocationRefused<M>> {
         let device_object = request.device_object;
-        let granted = self.system().with(|board| {
-            let Some(channel) = board.channel(self.channel_number()) else {
-                return Err(Refusal::Busy);
-            };
-            let input = if channel.is_free() {
-                Input::AllocateNow
-            } else {
-                Input::AllocateBusy
-            };
-            self.step(context, input)?;
-            Ok(channel.grant(Arc::clone(context.record()), self.record().number, device_object))
-        });
+        let mut holder = Holder::node(context.record(), self.record().number, device_object);
+        let granted = self
+            .system()
+            .with(|board| self.grant_now(board, context, request.registers, &mut holder));
         match granted {
-            Ok(grant) => {
+            Ok((grant, registers, _loose)) => {
                 if let Some(routine) = request.routine {
-                    self.run_control(dispatch, grant, device_object, routine);
+                    let granted = Granted {
+                        device_object,
+                        registers,
+                    };
+                    self.run_control(dispatch, grant, granted, routine);
                     self.serve(dispatch);
                 }
-                Ok(())
+                Ok(registers)
             }
             Err(refusal) => Err(AllocationRefused {
                 why: AllocateError::Refused(refusal),
@@ -150,41 +176,106 @@ impl<M: Machine> Adapter<M> {
         }
     }
 
+    /// Gives the channel and registers away if both are free. Under the lock.
+    #[allow(clippy::type_complexity)]
+    fn grant_now(
+        &self,
+        board: &mut Board<M>,
+        context: &TransferContext,
+        registers: u32,
+        holder: &mut LinkedList<Holder<M>>,
+    ) -> Result<(u64, Option<RegisterBase>, LinkedList<Holder<M>>), Refusal> {
+        let channel = board.channel(self.channel_number()).ok_or(Refusal::Busy)?;
+        let state = self.stored_state(context.record());
+        // Registers are taken for a request that will have them, so that none are given back where nobody is served.
+        let accepted = !matches!(state::next(state, Input::AllocateNow).1, Answer::Refuse(_));
+        let run = match self.pool_for(registers).filter(|_| accepted && channel.is_free()) {
+            Some(pool) => Some(pool.take(registers).ok_or(())),
+            None => None,
+        };
+        let input = if channel.is_free() && !matches!(run, Some(Err(()))) {
+            Input::AllocateNow
+        } else {
+            Input::AllocateBusy
+        };
+        self.step(context, input)?;
+        let loose = self.take_loose(board, context.record(), state);
+        let run = run.and_then(Result::ok);
+        let base = run.as_ref().map(Run::base);
+        let channel = board.channel(self.channel_number()).ok_or(Refusal::Busy)?;
+        Ok((channel.grant(holder, run), base, loose))
+    }
+
     fn allocate_in_turn(
         &self,
         dispatch: &Dispatch,
         context: &TransferContext,
-        device_object: DeviceObject,
-        routine: AdapterControl<M>,
+        request: Allocation<M>,
     ) -> Result<(), AllocationRefused<M>> {
+        let Allocation {
+            device_object,
+            registers,
+            flags,
+            routine,
+        } = request;
         let mut waiter = LinkedList::new();
-        waiter.push_back(Waiter {
+        if let Some(routine) = routine {
+            waiter.push_back(self.waiter(context, device_object, registers, routine));
+        }
+        let queued = self.system().with(|board| {
+            let channel = board.channel(self.channel_number()).ok_or(Refusal::Busy)?;
+            let input = if channel.waiters.len() < MOST_WAITERS {
+                Input::Allocate
+            } else {
+                Input::AllocateBusy
+            };
+            let state = self.stored_state(context.record());
+            self.step(context, input)?;
+            let loose = self.take_loose(board, context.record(), state);
+            if let Some(channel) = board.channel(self.channel_number()) {
+                channel.waiters.append(&mut waiter);
+            }
+            Ok(loose)
+        });
+        if let Err(refusal) = queued {
+            return Err(AllocationRefused {
+                why: AllocateError::Refused(refusal),
+                request: Allocation {
+                    device_object,
+                    registers,
+                    flags,
+                    routine: waiter.pop_front().map(|waiter| waiter.routine),
+                },
+            });
+        }
+        self.serve(dispatch);
+        Ok(())
+    }
+
+    /// A waiter, with everything that it will need: nothing is allocated when its turn comes.
+    fn waiter(
+        &self,
+        context: &TransferContext,
+        device_object: DeviceObject,
+        registers: u32,
+        routine: AdapterControl<M>,
+    ) -> Waiter<M> {
+        let mut place = LinkedList::new();
+        if self.pool_for(registers).is_some() {
+            place.push_back(Waiting {
+                adapter: self.clone(),
+                grant: 0,
+                count: registers,
+            });
+        }
+        Waiter {
             context: Arc::clone(context.record()),
             adapter: self.clone(),
             device_object,
             routine,
-        });
-        let queued = self.system().with(|board| {
-            let Some(channel) = board.channel(self.channel_number()) else {
-                return Err(Refusal::Busy);
-            };
-            self.step(context, Input::Allocate)?;
-            channel.waiters.append(&mut waiter);
-            Ok(())
-        });
-        match (queued, waiter.pop_front()) {
-            (Err(refusal), Some(waiter)) => Err(AllocationRefused {
-                why: AllocateError::Refused(refusal),
-                request: Allocation {
-                    device_object,
-                    flags: AllocationFlags::ASYNCHRONOUS,
-                    routine: Some(waiter.routine),
-                },
-            }),
-            _ => {
-                self.serve(dispatch);
-                Ok(())
-            }
+            registers,
+            holder: Holder::node(context.record(), self.record().number, device_object),
+            place,
         }
     }
 
@@ -201,37 +292,21 @@ impl<M: Machine> Adapter<M> {
         }
     }
 
-    /// Serves whoever waits, until the channel is taken. One server at a time: who frees the channel from inside an
-    /// AdapterControl, or meanwhile elsewhere, leaves the next waiter to the server, so grants never nest (R11).
-    fn serve(&self, dispatch: &Dispatch) {
-        let mut first = true;
-        loop {
-            let next = self
-                .system()
-                .with(|board| board.channel(self.channel_number())?.next_grant(self, first));
-            first = false;
-            let Some((grant, mut waiters)) = next else { return };
-            if let Some(waiter) = waiters.pop_front() {
-                waiter
-                    .adapter
-                    .run_control(dispatch, grant, waiter.device_object, waiter.routine);
-            }
-        }
+    /// Serves whoever waits for the channel.
+    pub(crate) fn serve(&self, dispatch: &Dispatch) {
+        self.system()
+            .hardware()
+            .core
+            .serve(dispatch, self.channel_number());
     }
 
-    fn run_control(
-        &self,
-        dispatch: &Dispatch,
-        grant: u64,
-        device_object: DeviceObject,
-        routine: AdapterControl<M>,
-    ) {
+    fn run_control(&self, dispatch: &Dispatch, grant: u64, granted: Granted, routine: AdapterControl<M>) {
         self.machine().emit(Event::Callback("AdapterControl", 0));
-        let action = routine(dispatch, self, device_object);
+        let action = routine(dispatch, self, granted);
         match action {
             IoAllocationAction::KEEP_OBJECT => {}
             IoAllocationAction::DEALLOCATE_OBJECT | IoAllocationAction::DEALLOCATE_OBJECT_KEEP_REGISTERS => {
-                self.release_grant(grant)
+                self.release_grant(dispatch, grant, action);
             }
             // what may be in use is not freed.
             _ => self.machine().emit(Event::Misuse(
@@ -242,25 +317,35 @@ impl<M: Machine> Adapter<M> {
         }
     }
 
-    /// Frees the channel if it is still held by this very grant.
-    fn release_grant(&self, grant: u64) {
-        let freed = self.system().with(|board| {
+    /// The registers came for which the holder of the channel waited; unless it was cancelled meanwhile, and then they
+    /// are free again.
+    pub(crate) fn registers_came(&self, dispatch: &Dispatch, grant: u64, run: Run<M>) {
+        let base = run.base();
+        let mut run = Some(run);
+        let mut waiters = self.system().with(|board| {
             let core = &self.system().hardware().core;
-            let channel = board.channel(self.channel_number())?;
-            let holder = channel.holder.as_ref().filter(|holder| holder.grant == grant)?;
-            match core.consult(holder.context.state(), Input::Free) {
-                (_, Answer::Refuse(refusal)) => Some(Err(refusal)),
-                (state, _) => {
-                    holder.context.set_state(state);
-                    Some(Ok(channel.holder.take()))
-                }
-            }
+            let channel = board.channel(self.channel_number());
+            let Some(channel) = channel.filter(|channel| !channel.without_registers.is_empty()) else {
+                return LinkedList::new();
+            };
+            let Some(holder) = channel.holder.front_mut().filter(|holder| holder.grant == grant) else {
+                return LinkedList::new();
+            };
+            holder.run = run.take();
+            let (state, _) = core.consult(holder.context.state(), Input::Grant);
+            holder.context.set_state(state);
+            take(&mut channel.without_registers, |_| true)
         });
-        if let Some(Err(refusal)) = freed
-            && let Some(rule) = refusal.broken_rule()
-        {
-            self.machine()
-                .emit(Event::Misuse("AdapterControl", rule, refusal.status()));
+        drop(run);
+        if let Some(waiter) = waiters.pop_front() {
+            let granted = Granted {
+                device_object: waiter.device_object,
+                registers: Some(base),
+            };
+            waiter
+                .adapter
+                .run_control(dispatch, grant, granted, waiter.routine);
+            self.serve(dispatch);
         }
     }
 
@@ -275,80 +360,115 @@ impl<M: Machine> Adapter<M> {
     ) -> bool {
         let _ = level.into();
         called(self.machine(), "CancelAdapterChannel", || {
-            self.system().with(|board| {
-                let Some(channel) = board.channel(self.channel_number()) else {
-                    return Err(Refusal::TooLate);
-                };
-                let mine = |waiter: &Waiter<M>| Arc::ptr_eq(&waiter.context, context.record());
-                let other_device = channel
-                    .waiters
-                    .iter()
-                    .any(|waiter| mine(waiter) && waiter.device_object != device_object);
-                if other_device {
-                    // WDM-142: the arguments repeat those of the request.
-                    return Err(Refusal::NotUnique);
-                }
-                self.step(context, Input::CancelAllocation)?;
-                // Handed out, so that the routine is dropped outside of the lock.
-                Ok(channel.take_waiter(mine))
-            })
+            self.system()
+                .with(|board| self.cancel_waiting(board, context, device_object))
         })
         .is_ok()
     }
 
-    /// Frees the channel, and serves whoever waits for it.
-    #[doc(alias = "FreeAdapterChannel")]
-    pub fn free_channel(&self, dispatch: &Dispatch, context: &TransferContext) -> Result<(), Refusal> {
-        called(self.machine(), "FreeAdapterChannel", || {
-            self.free(dispatch, context)
-        })
-    }
-
-    /// Frees what the action says: nothing with KeepObject, else the channel.
-    #[doc(alias = "FreeAdapterObject")]
-    pub fn free_object(
+    /// Hands out what was taken off the board, to be dropped outside of the lock: a routine, an adapter.
+    #[allow(clippy::type_complexity)]
+    fn cancel_waiting(
         &self,
-        dispatch: &Dispatch,
+        board: &mut Board<M>,
         context: &TransferContext,
-        action: IoAllocationAction,
-    ) -> Result<(), Refusal> {
-        called(self.machine(), "FreeAdapterObject", || match action {
-            IoAllocationAction::DEALLOCATE_OBJECT | IoAllocationAction::DEALLOCATE_OBJECT_KEEP_REGISTERS => {
-                self.free(dispatch, context)
-            }
-            _ => self.system().with(|_| self.step(context, Input::Keep).map(drop)),
-        })
+        device_object: DeviceObject,
+    ) -> Result<
+        (
+            LinkedList<Waiter<M>>,
+            LinkedList<Holder<M>>,
+            LinkedList<Waiting<M>>,
+        ),
+        Refusal,
+    > {
+        let number = self.channel_number();
+        let channel = board.channel(number).ok_or(Refusal::TooLate)?;
+        let mine = |waiter: &Waiter<M>| Arc::ptr_eq(&waiter.context, context.record());
+        let other_device = |waiter: &Waiter<M>| mine(waiter) && waiter.device_object != device_object;
+        let mut waiters = channel.waiters.iter().chain(&channel.without_registers);
+        if waiters.any(other_device) {
+            // WDM-142: the arguments repeat those of the request.
+            return Err(Refusal::NotUnique);
+        }
+        self.step(context, Input::CancelAllocation)?;
+        let waiting = take(&mut channel.without_registers, mine);
+        if waiting.is_empty() {
+            return Ok((channel.take_waiter(mine), LinkedList::new(), LinkedList::new()));
+        }
+        // It held the channel already. Whoever is next is granted it at DISPATCH.
+        let holder = channel.take_holder(context.record());
+        let grant = holder.front().map_or(0, |holder| holder.grant);
+        let place = match self.bounces_through() {
+            Some(pool) => pool.stop_waiting(self, grant),
+            None => LinkedList::new(),
+        };
+        channel.to_serve = true;
+        self.system().hardware().queue(number);
+        Ok((waiting, holder, place))
     }
+}
 
-    fn free(&self, dispatch: &Dispatch, context: &TransferContext) -> Result<(), Refusal> {
-        let holder = self.system().with(|board| {
-            self.step(context, Input::Free)?;
-            let channel = board.channel(self.channel_number());
-            Ok(channel.and_then(|channel| channel.holder.take()))
-        })?;
-        drop(holder);
-        self.serve(dispatch);
-        Ok(())
+impl<M: Machine> Core<M> {
+    /// Serves whoever waits, until the channel is taken. One server at a time: who frees the channel from inside an
+    /// AdapterControl, or meanwhile elsewhere, leaves the next waiter to the server, so grants never nest (R11).
+    pub(crate) fn serve(&self, dispatch: &Dispatch, number: u32) {
+        let mut first = true;
+        loop {
+            let next = self
+                .board
+                .with(|board| board.channel(number)?.next_grant(self, first));
+            first = false;
+            let Some((grant, registers, mut waiters)) = next else {
+                return;
+            };
+            if let Some(waiter) = waiters.pop_front() {
+                let granted = Granted {
+                    device_object: waiter.device_object,
+                    registers,
+                };
+                waiter
+                    .adapter
+                    .run_control(dispatch, grant, granted, waiter.routine);
+            }
+        }
     }
 }
 
 impl<M: Machine> Channel<M> {
     /// The next waiter, now the holder; or nothing, and nobody serves any more.
-    fn next_grant(&mut self, asker: &Adapter<M>, first: bool) -> Option<(u64, LinkedList<Waiter<M>>)> {
+    #[allow(clippy::type_complexity)]
+    fn next_grant(
+        &mut self,
+        core: &Core<M>,
+        first: bool,
+    ) -> Option<(u64, Option<RegisterBase>, LinkedList<Waiter<M>>)> {
         if first && self.serving {
             return None;
         }
-        let waiters = match self.holder {
-            None => self.take_waiter(|_| true),
-            Some(_) => LinkedList::new(),
-        };
-        self.serving = !waiters.is_empty();
-        let waiter = waiters.front()?;
-        let core = &asker.system().hardware().core;
+        self.serving = false;
+        if !self.holder.is_empty() {
+            return None;
+        }
+        let mut waiters = self.take_waiter(|_| true);
+        let waiter = waiters.front_mut()?;
+        let grant = self.grant(&mut waiter.holder, None);
+        let mut base = None;
+        if let Some(place) = waiter.place.front_mut() {
+            place.grant = grant;
+            let pool = core.registers.as_ref()?;
+            // First the channel, then the registers.
+            let Some(run) = pool.take_or_wait(waiter.registers, &mut waiter.place) else {
+                self.without_registers.append(&mut waiters);
+                return None;
+            };
+            base = Some(run.base());
+            if let Some(holder) = self.holder.front_mut() {
+                holder.run = Some(run);
+            }
+        }
         let (state, _) = core.consult(waiter.context.state(), Input::Grant);
         waiter.context.set_state(state);
-        let number = waiter.adapter.record().number;
-        let grant = self.grant(Arc::clone(&waiter.context), number, waiter.device_object);
-        Some((grant, waiters))
+        self.serving = true;
+        Some((grant, base, waiters))
     }
 }

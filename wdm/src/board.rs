@@ -3,6 +3,7 @@
 use crate::adapter::Adapter;
 use crate::allocation::AdapterControl;
 use crate::mapping::{DeviceObject, Job, Mapping};
+use crate::registers::{RegisterBase, Run, Waiting};
 use crate::state::State;
 use alloc::collections::LinkedList;
 use alloc::sync::Arc;
@@ -37,15 +38,40 @@ impl Record {
     }
 }
 
-/// Who holds a channel.
+/// Who holds a channel, or kept map registers without one.
+///
+/// It lives in a list of one node that is made before the lock is taken, and moves from list to list without
+/// allocating.
 pub(crate) struct Holder<M: Machine> {
     pub(crate) context: Arc<Record>,
     pub(crate) adapter: u32,
     pub(crate) device_object: DeviceObject,
     /// Which grant this is, so that the answer to an old one frees no newer one.
     pub(crate) grant: u64,
+    /// Its map registers, if it needs any.
+    pub(crate) run: Option<Run<M>>,
     /// What is mapped and not flushed.
     pub(crate) mapping: Option<Arc<Mapping<M>>>,
+    /// Bytes are being copied through its map registers: nothing may be mapped, and they may not be freed.
+    pub(crate) copying: bool,
+}
+
+impl<M: Machine> Holder<M> {
+    pub(crate) fn node(context: &Arc<Record>, adapter: u32, device_object: DeviceObject) -> LinkedList<Self> {
+        LinkedList::from([Self {
+            context: Arc::clone(context),
+            adapter,
+            device_object,
+            grant: 0,
+            run: None,
+            mapping: None,
+            copying: false,
+        }])
+    }
+
+    pub(crate) fn base(&self) -> Option<RegisterBase> {
+        self.run.as_ref().map(Run::base)
+    }
 }
 
 /// Who waits for a channel.
@@ -54,6 +80,12 @@ pub(crate) struct Waiter<M: Machine> {
     pub(crate) adapter: Adapter<M>,
     pub(crate) device_object: DeviceObject,
     pub(crate) routine: AdapterControl<M>,
+    /// How many map registers it needs.
+    pub(crate) registers: u32,
+    /// What it becomes when the channel is its own.
+    pub(crate) holder: LinkedList<Holder<M>>,
+    /// Its place in the pool's queue, should there be too few registers then.
+    pub(crate) place: LinkedList<Waiting<M>>,
 }
 
 /// A channel of the controller.
@@ -62,9 +94,16 @@ pub(crate) struct Channel<M: Machine> {
     pub(crate) adapters: u32,
     /// Whether one of them claimed it for itself.
     pub(crate) claimed: bool,
-    pub(crate) holder: Option<Holder<M>>,
+    /// At most one.
+    pub(crate) holder: LinkedList<Holder<M>>,
+    /// Those who gave the channel back and kept their map registers, or need none to map.
+    pub(crate) kept: LinkedList<Holder<M>>,
     /// First come, first served.
     pub(crate) waiters: LinkedList<Waiter<M>>,
+    /// The waiter that holds the channel and waits for map registers: at most one.
+    pub(crate) without_registers: LinkedList<Waiter<M>>,
+    /// The channel became free where nobody could be served: its deferred call is to do it.
+    pub(crate) to_serve: bool,
     /// Whether somebody is serving the waiters. Whoever frees the channel meanwhile leaves them to him, so that
     /// grants never nest.
     pub(crate) serving: bool,
@@ -80,8 +119,11 @@ impl<M: Machine> Channel<M> {
         Self {
             adapters: 0,
             claimed: false,
-            holder: None,
+            holder: LinkedList::new(),
+            kept: LinkedList::new(),
             waiters: LinkedList::new(),
+            without_registers: LinkedList::new(),
+            to_serve: false,
             serving: false,
             grants: 0,
             running: LinkedList::new(),
@@ -91,44 +133,59 @@ impl<M: Machine> Channel<M> {
 
     /// Whether a request can be granted at once.
     pub(crate) fn is_free(&self) -> bool {
-        self.holder.is_none() && self.waiters.is_empty()
+        self.holder.is_empty() && self.waiters.is_empty()
     }
 
-    /// Gives the channel away.
-    pub(crate) fn grant(&mut self, context: Arc<Record>, adapter: u32, device_object: DeviceObject) -> u64 {
+    /// Gives the channel away, to a holder of one node.
+    pub(crate) fn grant(&mut self, holder: &mut LinkedList<Holder<M>>, run: Option<Run<M>>) -> u64 {
         self.grants += 1;
-        self.holder = Some(Holder {
-            context,
-            adapter,
-            device_object,
-            grant: self.grants,
-            mapping: None,
-        });
+        if let Some(holder) = holder.front_mut() {
+            holder.grant = self.grants;
+            holder.run = run;
+        }
+        self.holder.append(holder);
         self.grants
     }
 
-    /// The holder, if it is this context.
+    /// The holder of the channel, or of kept map registers, that is this context.
     pub(crate) fn held_by(&mut self, context: &Arc<Record>) -> Option<&mut Holder<M>> {
         self.holder
-            .as_mut()
-            .filter(|holder| Arc::ptr_eq(&holder.context, context))
+            .iter_mut()
+            .chain(&mut self.kept)
+            .find(|holder| Arc::ptr_eq(&holder.context, context))
+    }
+
+    /// Takes this context's holder out, to be dropped outside of the lock.
+    pub(crate) fn take_holder(&mut self, context: &Arc<Record>) -> LinkedList<Holder<M>> {
+        let mine = |holder: &Holder<M>| Arc::ptr_eq(&holder.context, context);
+        let taken = take(&mut self.holder, mine);
+        if taken.is_empty() {
+            take(&mut self.kept, mine)
+        } else {
+            taken
+        }
     }
 
     /// Takes a waiter out, in a list of its own so that it can be dropped outside of the lock.
     pub(crate) fn take_waiter(&mut self, wanted: impl Fn(&Waiter<M>) -> bool) -> LinkedList<Waiter<M>> {
-        let Some(place) = self.waiters.iter().position(wanted) else {
-            return LinkedList::new();
-        };
-        let mut taken = self.waiters.split_off(place);
-        let mut behind = taken.split_off(1);
-        self.waiters.append(&mut behind);
-        taken
+        take(&mut self.waiters, wanted)
     }
 
     /// The job that the hardware works on, if its outcome is not fixed.
     pub(crate) fn running(&mut self) -> Option<&mut Job<M>> {
         self.running.front_mut().filter(|job| job.mapping.is_running())
     }
+}
+
+/// Takes the first one that is wanted out of a list.
+pub(crate) fn take<T>(list: &mut LinkedList<T>, wanted: impl Fn(&T) -> bool) -> LinkedList<T> {
+    let Some(place) = list.iter().position(wanted) else {
+        return LinkedList::new();
+    };
+    let mut taken = list.split_off(place);
+    let mut behind = taken.split_off(1);
+    list.append(&mut behind);
+    taken
 }
 
 /// Everything under one controller's lock.

@@ -1,6 +1,6 @@
 //! What a system DMA controller must offer: the HAL-extension contract, made object safe.
 
-use crate::adapter::DmaWidth;
+use crate::description::DmaWidth;
 use core::fmt;
 use longshore_core::NtStatus;
 use longshore_core::scatter::Segments;
@@ -19,6 +19,12 @@ impl RequestLines {
     /// Whether a line is one of these.
     pub const fn contains(self, line: u32) -> bool {
         line >= self.first && line - self.first < self.count
+    }
+
+    /// Whether some line is one of these and one of those.
+    pub const fn overlap(self, other: Self) -> bool {
+        let empty = self.count == 0 || other.count == 0;
+        !empty && (self.contains(other.first) || other.contains(self.first))
     }
 }
 

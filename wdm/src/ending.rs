@@ -2,8 +2,9 @@
 
 use crate::adapter::Adapter;
 use crate::board::{Board, Channel, Record};
+use crate::bounce;
 use crate::mapping::{Job, Mapping, called};
-use crate::state::{Answer, Input, Refusal, State};
+use crate::state::{Answer, Input, Refusal};
 use crate::transfer::{FlushError, FlushRequest, Progress, TransferContext};
 use alloc::collections::LinkedList;
 use alloc::sync::Arc;
@@ -17,6 +18,8 @@ use longshore_core::{AtMostDispatch, NtStatus};
 struct Flushed<M: Machine> {
     mapping: Option<Arc<Mapping<M>>>,
     _job: LinkedList<Job<M>>,
+    /// Whether bytes are to be copied back, and the map registers are kept until they are.
+    copies: bool,
     /// Whether the transfer had to be cut, though nobody had cancelled it.
     cut: bool,
 }
@@ -33,6 +36,9 @@ impl<M: Machine> Adapter<M> {
         let _ = level.into();
         called(self.machine(), "CancelMappedTransfer", || {
             self.system().with(|board| {
+                if self.is_master() {
+                    return self.step(context, Input::CancelMaster).map(drop);
+                }
                 self.settle(board, context);
                 if self.step(context, Input::CancelMapped)? == Answer::Stop {
                     self.system().hardware().stop(board, self.channel_number());
@@ -59,6 +65,11 @@ impl<M: Machine> Adapter<M> {
             let flushed = self
                 .system()
                 .with(|board| self.flush_under_lock(board, context, request))?;
+            if flushed.copies
+                && let Some(mapping) = &flushed.mapping
+            {
+                self.copy_back(context, mapping, request.length);
+            }
             if flushed.cut {
                 self.machine()
                     .emit(Event::Misuse(NAME, Rule("WDM-174"), NtStatus::SUCCESS));
@@ -87,29 +98,59 @@ impl<M: Machine> Adapter<M> {
             hardware.collect(board, number);
         }
         self.settle(board, context);
-        let answer = self.step(context, Input::Flush).map_err(FlushError::Refused)?;
+        let input = if hardware.core.policy.forget_cancel_at_flush {
+            Input::FlushForgets
+        } else {
+            Input::Flush
+        };
+        let answer = self.step(context, input).map_err(FlushError::Refused)?;
         let Some(mapping) = mapping else {
             return Ok(Flushed {
                 mapping: None,
                 _job: LinkedList::new(),
+                copies: false,
                 cut: false,
             });
         };
         hardware.conclude(board, number);
         hardware.core.controller.flush(number);
         mapping.hand_over(&hardware.core.machine, Owner::Cpu);
+        let copies = !mapping.write_to_device && !mapping.bounced.is_empty();
+        self.mark_copying(board, context, copies);
         Ok(Flushed {
             mapping: Some(mapping),
-            _job: board.channel(number).map_or_else(LinkedList::new, Channel::unmap),
+            copies,
+            _job: board
+                .channel(number)
+                .map_or_else(LinkedList::new, |channel| channel.unmap(context.record())),
             cut: answer == Answer::Cut,
         })
+    }
+
+    /// Copies what came from the device to where the driver finds it, and only then are the map registers its own to
+    /// map with, or to free.
+    fn copy_back(&self, context: &TransferContext, mapping: &Mapping<M>, length: u32) {
+        let moved = mapping.came_back(length);
+        if bounce::copy_out(&self.machine().memory(), &mapping.bounced, moved).is_err() {
+            self.machine()
+                .emit(Event::Note("bounced bytes could not be copied back"));
+        }
+        self.system()
+            .with(|board| self.mark_copying(board, context, false));
+    }
+
+    pub(crate) fn mark_copying(&self, board: &mut Board<M>, context: &TransferContext, copying: bool) {
+        let channel = board.channel(self.channel_number());
+        if let Some(holder) = channel.and_then(|channel| channel.held_by(context.record())) {
+            holder.copying = copying;
+        }
     }
 
     /// Brings the stored state in line with the completion cell, which alone knows that the end has come.
     fn settle(&self, board: &mut Board<M>, context: &TransferContext) {
         if let Some(outcome) = self.mapping_of(board, context.record()).map(|m| m.outcome())
             && outcome.is_some()
-            && matches!(context.record().state(), State::Run | State::RunX)
+            && context.record().state().is_running()
         {
             // Never refused.
             let _ = self.step(context, Input::Ended);
@@ -139,8 +180,10 @@ impl<M: Machine> Adapter<M> {
             let mapped = mapping.as_ref().map_or(0, |mapping| mapping.mapped);
             let remaining = match outcome {
                 Some(outcome) => u32::try_from(outcome.residue).unwrap_or(mapped),
-                None if mapping.is_some() => hardware.core.left(number, mapped),
-                None => 0,
+                None => mapping
+                    .as_ref()
+                    .filter(|mapping| mapping.is_running())
+                    .map_or(0, |mapping| hardware.core.left(number, mapping)),
             };
             Progress {
                 state: self.stored_state(context.record()),
@@ -154,8 +197,8 @@ impl<M: Machine> Adapter<M> {
 
 impl<M: Machine> Channel<M> {
     /// Takes the flushed mapping out.
-    fn unmap(&mut self) -> LinkedList<Job<M>> {
-        if let Some(holder) = &mut self.holder {
+    fn unmap(&mut self, context: &Arc<Record>) -> LinkedList<Job<M>> {
+        if let Some(holder) = self.held_by(context) {
             // The caller has another reference, so nothing is dropped under the lock.
             holder.mapping = None;
         }
@@ -168,5 +211,5 @@ fn matches<M: Machine>(mapping: &Mapping<M>, request: FlushRequest<'_>) -> bool 
     let first = request.buffer.part(request.offset, 1).next();
     request.offset == mapping.offset
         && request.write_to_device == mapping.write_to_device
-        && first.map(|byte| byte.start()) == mapping.ranges.first().map(|range| range.start())
+        && first.map(|byte| byte.start()) == Some(mapping.first)
 }

@@ -2,7 +2,10 @@
 
 use crate::board::{Board, Channel};
 use crate::controller::{ChannelAttributes, Controller, ControllerAttributes, InterruptType};
+use crate::mapping::{Job, Mapping};
+use crate::registers::MapRegisters;
 use crate::state::{self, Answer, Input, State};
+use crate::system::Policy;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::mem;
@@ -18,6 +21,9 @@ pub(crate) struct Core<M: Machine> {
     pub(crate) controller: Arc<dyn Controller>,
     pub(crate) attributes: ControllerAttributes,
     pub(crate) channels: Vec<ChannelAttributes>,
+    /// Those in its reach.
+    pub(crate) registers: Option<MapRegisters<M>>,
+    pub(crate) policy: Policy,
     pub(crate) board: M::Lock<Board<M>>,
 }
 
@@ -37,6 +43,17 @@ impl<M: Machine> Core<M> {
         self.channels.get(number as usize).copied().unwrap_or_default()
     }
 
+    /// Transfers of a channel are multiples of so many bytes, and begin at such.
+    pub(crate) fn unit(&self, number: u32) -> u64 {
+        let own = self.channel(number).minimum_unit;
+        let unit = if own == 0 {
+            self.attributes.minimum_unit
+        } else {
+            own
+        };
+        u64::from(unit.max(1))
+    }
+
     /// Whether the end of a channel's transfer interrupts (WDM-308).
     pub(crate) fn interrupts(&self, number: u32) -> bool {
         self.attributes.generates_interrupt || self.channel(number).generates_interrupt
@@ -44,18 +61,19 @@ impl<M: Machine> Core<M> {
 
     /// How many bytes a channel has left, as far as that can be known: a count that makes no sense is cut, and
     /// where there is no count nothing is known to have moved.
-    pub(crate) fn left(&self, channel: u32, mapped: u32) -> u32 {
-        if self.attributes.counter_available {
-            self.controller.remaining(channel).min(mapped)
+    pub(crate) fn left(&self, channel: u32, mapping: &Mapping<M>) -> u32 {
+        if mapping.adapter.counts() {
+            self.controller.remaining(channel).min(mapping.mapped)
         } else {
-            mapped
+            mapping.mapped
         }
     }
 
     /// Tells what is owed on a channel. Runs in its deferred call, alone.
     pub(crate) fn deliver(&self, dispatch: &Dispatch, number: u32) {
-        let (jobs, periods) = self.board.with(|board| match board.channel(number) {
+        let (to_serve, jobs, periods) = self.board.with(|board| match board.channel(number) {
             Some(channel) => (
+                mem::take(&mut channel.to_serve),
                 mem::take(&mut channel.deliveries),
                 channel
                     .running()
@@ -72,6 +90,12 @@ impl<M: Machine> Core<M> {
         }
         if let Some((mapping, periods)) = periods {
             mapping.tell_periods(dispatch, &self.machine, periods);
+        }
+        if to_serve {
+            if let Some(pool) = &self.registers {
+                pool.serve(dispatch);
+            }
+            self.serve(dispatch, number);
         }
     }
 }
@@ -96,7 +120,7 @@ impl<M: Machine> Hardware<M> {
         Self { core, calls }
     }
 
-    fn queue(&self, channel: u32) {
+    pub(crate) fn queue(&self, channel: u32) {
         if let Some(call) = self.calls.get(channel as usize) {
             // Queued already is as good: it takes everything there is when it runs.
             call.queue();
@@ -141,7 +165,7 @@ impl<M: Machine> Hardware<M> {
         let asked = job.mapping.cancel_requested();
         match kind {
             InterruptType::Completion if job.mapping.looped => {
-                self.period(job, number);
+                self.period(job, number, asked);
                 // A cancel that was told FALSE has disabled the channel: nothing comes after this period.
                 if asked {
                     self.finish(channel, number, Verdict::Cancelled);
@@ -156,8 +180,9 @@ impl<M: Machine> Hardware<M> {
         }
     }
 
-    fn period(&self, job: &mut crate::mapping::Job<M>, number: u32) {
-        self.core.consult(State::Run, Input::Period);
+    fn period(&self, job: &mut Job<M>, number: u32, asked: bool) {
+        let state = if asked { State::LoopX } else { State::Loop };
+        self.core.consult(state, Input::Period);
         if self.owes_callback(job, number) {
             job.periods = job.periods.saturating_add(1);
             self.queue(number);
@@ -165,7 +190,7 @@ impl<M: Machine> Hardware<M> {
     }
 
     /// WDM-011: whether anybody is to be called.
-    fn owes_callback(&self, job: &crate::mapping::Job<M>, number: u32) -> bool {
+    fn owes_callback(&self, job: &Job<M>, number: u32) -> bool {
         self.core.interrupts(number) && job.mapping.routine.is_some()
     }
 
@@ -174,7 +199,7 @@ impl<M: Machine> Hardware<M> {
         let Some(job) = channel.running() else { return };
         let left = match verdict {
             Verdict::Completed => 0,
-            _ => job.left.min(self.core.left(number, job.mapping.mapped)),
+            _ => job.left.min(self.core.left(number, &job.mapping)),
         };
         let outcome = Outcome {
             verdict,
@@ -206,7 +231,7 @@ impl<M: Machine> Hardware<M> {
         };
         let Some(job) = channel.running() else { return };
         // RL-21: before the cancel, for afterwards the count may be gone.
-        job.left = job.left.min(self.core.left(number, job.mapping.mapped));
+        job.left = job.left.min(self.core.left(number, &job.mapping));
         job.mapping.request_cancel();
         if self.core.controller.cancel(number) {
             // WDM-321: no interrupt will come, so the callback is ours to queue.

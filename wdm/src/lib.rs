@@ -3,9 +3,12 @@
 //!
 //! Bottom to top:
 //! * [`status`]: the numbers of the contract;
+//! * [`description`]: what a device says about its transfers;
 //! * [`controller`]: what a DMA controller must offer, the HAL-extension contract;
 //! * [`state`]: the total table of one transfer, from state and call to state and answer;
+//! * [`registers`]: the pool of pages through which goes what a device cannot reach;
 //! * [`system`]: one registered controller: its interrupt, its deferred calls, its channels;
+//! * [`platform`]: all controllers of a computer, and its map registers;
 //! * [`adapter`]: a device's way to one channel: allocating, freeing, reading the counter;
 //! * [`transfer`]: what is mapped and flushed, and why not.
 //!
@@ -19,24 +22,38 @@ extern crate alloc;
 pub mod adapter;
 mod allocation;
 mod board;
+mod bounce;
 pub mod controller;
+pub mod description;
 mod ending;
 mod hardware;
 mod map;
 mod mapping;
+mod master;
+mod plan;
+pub mod platform;
+pub mod registers;
+mod release;
 pub mod state;
 pub mod status;
 pub mod system;
 pub mod transfer;
 
-pub use adapter::{Adapter, AdapterError, DeviceDescription, DmaWidth, PutRefused};
-pub use allocation::{AdapterControl, AllocateError, Allocation, AllocationRefused};
+pub use adapter::{Adapter, PutRefused};
+pub use allocation::{AdapterControl, AllocateError, Allocation, AllocationRefused, Granted};
 pub use controller::{
     ChannelAttributes, Controller, ControllerAttributes, InterruptType, PortWidths, Program, ProgramError,
     RequestLines,
 };
+pub use description::{
+    AdapterError, DescriptionVersion, DeviceDescription, DmaSpeed, DmaWidth, InterfaceType,
+};
 pub use mapping::{CompletionContext, CompletionRoutine, DeviceObject};
+pub use platform::Platform;
+pub use registers::{MapRegisters, RegisterBase};
 pub use state::{Refusal, State};
 pub use status::{AllocationFlags, DmaCompletionStatus, IoAllocationAction};
-pub use system::{RegisterError, Setup, SystemDma};
-pub use transfer::{FlushError, FlushRequest, MapError, MapRequest, Progress, TransferContext};
+pub use system::{Policy, RegisterError, Setup, SystemDma};
+pub use transfer::{
+    ElementList, FlushError, FlushRequest, MapError, MapRequest, Progress, ScatterGather, TransferContext,
+};

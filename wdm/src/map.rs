@@ -2,13 +2,16 @@
 
 use crate::adapter::Adapter;
 use crate::board::Board;
+use crate::bounce;
 use crate::controller::Program;
 use crate::mapping::{DeviceObject, Job, Mapping, called};
+use crate::plan::{self, Limits, Plan};
+use crate::registers::Run;
 use crate::state::{Answer, Input, Refusal};
-use crate::transfer::{MapError, MapRequest, TransferContext};
+use crate::system::reach;
+use crate::transfer::{ElementList, MapError, MapRequest, TransferContext};
 use alloc::collections::LinkedList;
 use alloc::sync::Arc;
-use alloc::vec::Vec;
 use core::sync::atomic::Ordering;
 use longshore_core::AtMostDispatch;
 use longshore_core::completion::Cell;
@@ -17,10 +20,24 @@ use longshore_core::machine::Machine;
 use longshore_core::scatter::Segments;
 use longshore_hardware::{BusAddress, BusRange};
 
+/// What a bus master's map may not have, and must (WDM-156, WDM-159).
+fn check_master<M: Machine>(request: &MapRequest<'_, M>) -> Result<(), MapError> {
+    if request.completion.is_some() {
+        return Err(MapError::NeverCompletes);
+    }
+    if request.list.is_none() {
+        return Err(MapError::NoList);
+    }
+    Ok(())
+}
+
 /// What the first look at the hardware tells a map.
+#[derive(Clone, Copy)]
 struct Grant {
     device_object: DeviceObject,
     fragments: usize,
+    /// The map registers' pages; empty if there are none.
+    run: BusRange,
 }
 
 impl<M: Machine> Adapter<M> {
@@ -36,33 +53,38 @@ impl<M: Machine> Adapter<M> {
         request: MapRequest<'_, M>,
     ) -> Result<u32, MapError> {
         let _ = level.into();
-        called(self.machine(), "MapTransferEx", || self.map(context, &request))
+        called(self.machine(), "MapTransferEx", || self.map(context, request))
     }
 
-    fn map(&self, context: &TransferContext, request: &MapRequest<'_, M>) -> Result<u32, MapError> {
+    fn map(&self, context: &TransferContext, mut request: MapRequest<'_, M>) -> Result<u32, MapError> {
+        if self.is_master() {
+            check_master(&request)?;
+        }
         let device_address = self
             .description()
             .device_address
             .checked_add(request.device_offset)
             .ok_or(MapError::BadDeviceOffset)?;
-        let grant = self.look_before_map(context, request)?;
-        let ranges = self.fragments(request, grant.fragments)?;
-        let mapping = self.prepare(request, grant.device_object, ranges)?;
-        let mapped = mapping.mapped;
-        if let Some(out) = request.mapped {
-            out.store(mapped, Ordering::Relaxed);
+        let mut list = request.list.take();
+        let grant = self.look_before_map(context, &request)?;
+        let started = self
+            .prepare(&request, grant, list.as_deref())
+            .and_then(|mapping| {
+                let mapped = mapping.mapped;
+                if let Some(out) = request.mapped {
+                    out.store(mapped, Ordering::Relaxed);
+                }
+                if let Some(list) = &mut list {
+                    list.write(&mapping.fragments);
+                }
+                self.start(context, mapping, device_address)?;
+                Ok(mapped)
+            });
+        if started.is_err() && !grant.run.is_empty() {
+            self.system()
+                .with(|board| self.mark_copying(board, context, false));
         }
-        // Made before the lock is taken, and dropped after it is given back if it was not used.
-        let mut job = LinkedList::new();
-        job.push_back(Job {
-            mapping,
-            owed: None,
-            periods: 0,
-            left: mapped,
-        });
-        self.system()
-            .with(|board| self.start(board, context, &mut job, device_address))?;
-        Ok(mapped)
+        started
     }
 
     /// Checks that the context may be mapped, and asks how many fragments the controller takes.
@@ -76,22 +98,34 @@ impl<M: Machine> Adapter<M> {
         let number = self.channel_number();
         self.system().with(|board| {
             let state = self.stored_state(context.record());
-            if let (_, Answer::Refuse(refusal)) = core.consult(state, Input::Map) {
+            if let (_, Answer::Refuse(refusal)) = core.consult(state, self.map_input()) {
                 return Err(MapError::Refused(refusal));
             }
             let holder = board
                 .channel(number)
                 .and_then(|channel| channel.held_by(context.record()))
                 .ok_or(MapError::Refused(Refusal::NotAllocated))?;
+            if holder.copying {
+                return Err(MapError::Refused(Refusal::NotFlushed));
+            }
+            let run = holder.run.as_ref().map_or(BusRange::EMPTY, Run::range);
+            // Until the hardware has started, nobody else may use the run or free it.
+            holder.copying = !run.is_empty();
             Ok(Grant {
                 device_object: holder.device_object,
                 fragments: core.controller.query_max_fragments(number, wanted) as usize,
+                run,
             })
         })
     }
 
-    /// The bytes of this map: as many as the controller reaches and takes at a time (WDM-153).
-    fn fragments(&self, request: &MapRequest<'_, M>, most: usize) -> Result<Vec<BusRange>, MapError> {
+    /// Plans a map: as many bytes as the controller takes at a time, and the registers are good for (WDM-153).
+    fn plan(
+        &self,
+        request: &MapRequest<'_, M>,
+        grant: Grant,
+        list: Option<&dyn ElementList>,
+    ) -> Result<Plan, MapError> {
         if request.length == 0 {
             return Err(MapError::NoBytes);
         }
@@ -100,44 +134,67 @@ impl<M: Machine> Adapter<M> {
         if end.is_none_or(|end| end > total) {
             return Err(MapError::OutsideBuffer);
         }
-        let attributes = self.system().attributes();
-        let wanted = u64::from(request.length.min(self.description().maximum_length));
-        let reach = 1u128 << attributes.address_width;
-        let mut ranges = reachable(request.buffer, request.offset, wanted, reach, most);
-        if ranges.is_empty() {
-            return Err(MapError::Unreachable);
+        let room = list.map_or(usize::MAX, |list| list.room());
+        if room == 0 {
+            return Err(MapError::NoRoom);
         }
-        cut_to_unit(&mut ranges, u64::from(attributes.minimum_unit.max(1)));
-        if ranges.is_empty() {
+        let wanted = u64::from(request.length.min(self.description().maximum_length));
+        let limits = Limits {
+            fragments: grant.fragments.min(room),
+            ..self.limits()
+        };
+        if wanted < limits.unit {
             return Err(MapError::BelowUnit);
         }
-        Ok(ranges)
+        let plan = plan::plan(request.buffer, request.offset, wanted, limits, grant.run);
+        if plan.length == 0 {
+            return Err(MapError::Unreachable);
+        }
+        if request.whole && plan.length < u64::from(request.length) {
+            return Err(MapError::NotWhole);
+        }
+        Ok(plan)
     }
 
+    /// What the channel can do with memory, but for the number of fragments.
+    pub(crate) fn limits(&self) -> Limits {
+        let core = &self.system().hardware().core;
+        let number = self.channel_number();
+        Limits {
+            reach: reach(core.attributes),
+            unit: core.unit(number),
+            boundary: core.channel(number).boundary,
+            fragments: usize::MAX,
+        }
+    }
+
+    /// Plans the map and copies in. Everything is made here that a transfer needs, before any lock is taken.
     fn prepare(
         &self,
         request: &MapRequest<'_, M>,
-        device_object: DeviceObject,
-        ranges: Vec<BusRange>,
+        grant: Grant,
+        list: Option<&dyn ElementList>,
     ) -> Result<Arc<Mapping<M>>, MapError> {
-        let mapped: u64 = ranges.iter().map(|range| range.len()).sum();
-        if request.whole && mapped < u64::from(request.length) {
-            return Err(MapError::NotWhole);
-        }
-        let mapped = u32::try_from(mapped).map_err(|_| MapError::OutsideBuffer)?;
+        let plan = self.plan(request, grant, list)?;
+        let mapped = u32::try_from(plan.length).map_err(|_| MapError::OutsideBuffer)?;
+        let first = request.buffer.part(request.offset, 1).next();
+        let first = first.ok_or(MapError::OutsideBuffer)?.start();
+        self.fill(request, &plan)?;
         let cell = Cell::new();
         // Nobody else has this cell, so it is not busy. Whoever listens hears of it in `start`.
         let ticket = cell.begin(&()).map_err(|_| MapError::NotStarted)?;
         Ok(Arc::new(Mapping {
             adapter: self.clone(),
-            device_object,
+            device_object: grant.device_object,
             routine: request.completion.clone(),
             context: request.context,
-            ranges,
+            fragments: plan.fragments,
+            bounced: plan.bounced,
+            first,
             offset: request.offset,
             mapped,
             write_to_device: request.write_to_device,
-            looped: self.description().auto_initialize,
+            looped: self.description().loops(),
             handover: request.handover,
             number: self.machine().number(),
             cell,
@@ -145,9 +202,41 @@ impl<M: Machine> Adapter<M> {
         }))
     }
 
+    /// What the map registers hold before the hardware starts. Where all of it will be copied back, whether the device
+    /// wrote it or not, they hold what the buffer does, or nothing.
+    fn fill(&self, request: &MapRequest<'_, M>, plan: &Plan) -> Result<(), MapError> {
+        let memory = self.machine().memory();
+        let filled = if request.write_to_device || self.description().loops() {
+            bounce::copy_in(&memory, &plan.bounced)
+        } else if !self.counts() {
+            bounce::clear(&memory, &plan.bounced)
+        } else {
+            Ok(())
+        };
+        filled.map_err(|_| MapError::Unreachable)
+    }
+
+    fn start(
+        &self,
+        context: &TransferContext,
+        mapping: Arc<Mapping<M>>,
+        device_address: BusAddress,
+    ) -> Result<(), MapError> {
+        // Made before the lock is taken, and dropped after it is given back if it was not used.
+        let mut job = LinkedList::new();
+        job.push_back(Job {
+            left: mapping.mapped,
+            mapping,
+            owed: None,
+            periods: 0,
+        });
+        self.system()
+            .with(|board| self.start_under_lock(board, context, &mut job, device_address))
+    }
+
     /// Starts the hardware. Under the lock, so a cancel comes before or after, never in between (R2), and nobody
     /// sees the transfer before it is whole.
-    fn start(
+    fn start_under_lock(
         &self,
         board: &mut Board<M>,
         context: &TransferContext,
@@ -158,7 +247,7 @@ impl<M: Machine> Adapter<M> {
         let hardware = self.system().hardware();
         let core = &hardware.core;
         let state = self.stored_state(context.record());
-        let (running, answer) = core.consult(state, Input::Map);
+        let (running, answer) = core.consult(state, self.map_input());
         if let Answer::Refuse(refusal) = answer {
             return Err(MapError::Refused(refusal));
         }
@@ -179,111 +268,39 @@ impl<M: Machine> Adapter<M> {
             mapping.hand_over(&core.machine, Owner::Cpu);
             return Err(MapError::NotStarted);
         }
-        mapping.accept(&core.machine);
+        // Nobody tells when a bus master is done, so its mapping is owed no outcome.
+        let ends = !self.is_master();
+        if ends {
+            mapping.accept(&core.machine);
+        }
         holder.mapping = Some(mapping);
+        holder.copying = false;
         context.record().set_state(running);
-        if let Some(channel) = board.channel(number) {
+        if ends && let Some(channel) = board.channel(number) {
             channel.running.append(job);
         }
         Ok(())
     }
 
+    fn map_input(&self) -> Input {
+        let description = self.description();
+        match (description.master, description.loops()) {
+            (true, _) => Input::MapMaster,
+            (false, true) => Input::MapLoop,
+            (false, false) => Input::Map,
+        }
+    }
+
     fn program<'a>(&self, mapping: &'a Mapping<M>, device_address: BusAddress) -> Program<'a> {
         let description = self.description();
         Program {
-            request_line: description.request_line,
-            segments: Segments::new(&mapping.ranges),
+            request_line: self.record().request_line,
+            segments: Segments::new(&mapping.fragments),
             device_address,
             write_to_device: mapping.write_to_device,
             looped: mapping.looped,
-            demand_mode: description.demand_mode,
+            demand_mode: description.on_demand(),
             width: description.width,
         }
-    }
-}
-
-/// The first `wanted` bytes from `offset` on, up to the first that is out of reach, in at most `most` ranges.
-fn reachable(buffer: Segments<'_>, offset: u64, wanted: u64, reach: u128, most: usize) -> Vec<BusRange> {
-    let mut ranges: Vec<BusRange> = Vec::new();
-    for part in buffer.part(offset, wanted) {
-        if u128::from(part.end().raw()) > reach {
-            break;
-        }
-        if let Some(last) = ranges.last_mut()
-            && last.end() == part.start()
-            && let Some(joined) = BusRange::new(last.start(), last.len() + part.len())
-        {
-            *last = joined;
-        } else if ranges.len() < most {
-            ranges.push(part);
-        } else {
-            break;
-        }
-    }
-    ranges
-}
-
-/// Shortens the ranges, from their end, to a multiple of `unit` bytes in all.
-fn cut_to_unit(ranges: &mut Vec<BusRange>, unit: u64) {
-    let total: u64 = ranges.iter().map(|range| range.len()).sum();
-    let mut excess = total % unit;
-    while excess > 0 {
-        let Some(last) = ranges.pop() else { return };
-        if let Some(kept) = last
-            .len()
-            .checked_sub(excess)
-            .filter(|kept| *kept > 0)
-            .and_then(|kept| last.slice(0, kept))
-        {
-            ranges.push(kept);
-            return;
-        }
-        excess -= last.len().min(excess);
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    extern crate std;
-    use super::*;
-    use std::vec;
-
-    fn range(start: u64, len: u64) -> BusRange {
-        BusRange::new(BusAddress::new(start), len).unwrap()
-    }
-
-    /// Proves: WDM-151, WDM-153.
-    #[test]
-    fn a_map_takes_what_is_in_reach_and_fits_the_controller() {
-        let pages = [range(0x100, 8), range(0x108, 8), range(0x200, 8), range(0x300, 8)];
-        let buffer = Segments::new(&pages);
-        let all = reachable(buffer, 4, 28, 1 << 32, 8);
-        assert_eq!(all, [range(0x104, 12), range(0x200, 8), range(0x300, 8)]);
-        assert_eq!(
-            reachable(buffer, 4, 28, 1 << 32, 2),
-            [range(0x104, 12), range(0x200, 8)]
-        );
-        assert_eq!(
-            reachable(buffer, 4, 28, 0x208, 8),
-            [range(0x104, 12), range(0x200, 8)]
-        );
-        assert!(reachable(buffer, 16, 16, 0x200, 8).is_empty());
-        assert!(reachable(buffer, 0, 8, 1 << 32, 0).is_empty());
-        let last = [range(u64::MAX - 8, 8)];
-        assert_eq!(reachable(Segments::new(&last), 0, 8, 1 << 64, 1), last);
-    }
-
-    /// Proves: A-29.
-    #[test]
-    fn a_map_is_shortened_to_whole_units() {
-        let mut ranges = vec![range(0x100, 6), range(0x200, 1), range(0x300, 2)];
-        cut_to_unit(&mut ranges, 4);
-        assert_eq!(ranges, [range(0x100, 6), range(0x200, 1), range(0x300, 1)]);
-        let mut ranges = vec![range(0x100, 9), range(0x200, 2), range(0x300, 1)];
-        cut_to_unit(&mut ranges, 8);
-        assert_eq!(ranges, [range(0x100, 8)]);
-        let mut ranges = vec![range(0x100, 3)];
-        cut_to_unit(&mut ranges, 4);
-        assert!(ranges.is_empty());
     }
 }

@@ -4,6 +4,7 @@
 //! can never report on a newer one, which has a record and a cell of its own.
 
 use crate::adapter::Adapter;
+use crate::plan::Bounced;
 use crate::status::DmaCompletionStatus;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -12,7 +13,7 @@ use longshore_core::completion::{CancelAnswer, Cell, Outcome, Owed, Seen, Ticket
 use longshore_core::event::{Event, Owner, Rule};
 use longshore_core::machine::{Machine, Promise};
 use longshore_core::{Dispatch, NtStatus};
-use longshore_hardware::BusRange;
+use longshore_hardware::{BusAddress, BusRange};
 
 /// The device a transfer is for: whatever pointer the allocation was given.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
@@ -54,7 +55,12 @@ pub(crate) struct Mapping<M: Machine> {
     pub(crate) device_object: DeviceObject,
     pub(crate) routine: Option<CompletionRoutine<M>>,
     pub(crate) context: CompletionContext,
-    pub(crate) ranges: Vec<BusRange>,
+    /// What the device was told.
+    pub(crate) fragments: Vec<BusRange>,
+    /// What is to be copied back, or was copied there.
+    pub(crate) bounced: Vec<Bounced>,
+    /// The first byte, in the buffer.
+    pub(crate) first: BusAddress,
     pub(crate) offset: u64,
     pub(crate) mapped: u32,
     pub(crate) write_to_device: bool,
@@ -103,9 +109,20 @@ impl<M: Machine> Mapping<M> {
         self.cell.request_cancel(self.ticket)
     }
 
-    /// Passes the bytes on.
+    /// How many bytes a flush of so many is to copy back. Where the count is not to be relied upon, the caller's word
+    /// counts alone. A loop may have written any of them; what it did not write is what the buffer held (WDM-359).
+    pub(crate) fn came_back(&self, length: u32) -> u64 {
+        let left = match self.outcome() {
+            Some(outcome) if self.adapter.counts() && !self.looped => outcome.residue,
+            _ => 0,
+        };
+        let moved = u64::from(self.mapped).saturating_sub(left);
+        moved.min(u64::from(length))
+    }
+
+    /// Passes the bytes that the device is told of on. Those that are bounced stay the CPU's.
     pub(crate) fn hand_over(&self, machine: &M, owner: Owner) {
-        for &range in &self.ranges {
+        for &range in &self.fragments {
             machine.emit(Event::Handover(range, owner, self.handover));
         }
     }

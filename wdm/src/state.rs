@@ -11,9 +11,15 @@
 //! | Wait | an allocation is queued |
 //! | Own | the channel is held, nothing is mapped |
 //! | Run | mapped, and the outcome is not fixed |
+//! | Loop | the same, of a transfer that starts over at its end |
 //! | Done | mapped, and the outcome is fixed; the callback may be to come, running or over |
+//! | Kept | map registers are held, the channel is not |
+//! | KeptDone | the same, and mapped |
+//! | Loose | a bus master that needs no map registers gave its channel back, and may map all the same |
+//! | LooseDone | the same, and mapped |
 //!
-//! Run becomes Done by the completion cell alone: who looks at a state first looks at the cell.
+//! Run and Loop become Done by the completion cell alone: who looks at a state first looks at the cell. A bus
+//! master's map has no outcome, and so begins in Done. A context that is freed is Ready again.
 
 use core::fmt;
 use longshore_core::{NtStatus, Rule};
@@ -69,10 +75,22 @@ named! {
         Run,
         /// Mapped, cancelled, and the outcome is not fixed yet.
         RunX,
+        /// Mapped, running, and starting over at its end.
+        Loop,
+        /// Such a transfer, cancelled, and the outcome is not fixed yet.
+        LoopX,
         /// Mapped, with a fixed outcome.
         Done,
         /// The same, and marked as cancelled.
         DoneX,
+        /// Map registers are held, the channel is not.
+        Kept,
+        /// The same, and mapped.
+        KeptDone,
+        /// A bus master that holds nothing and may map.
+        Loose,
+        /// The same, and mapped.
+        LooseDone,
     }
 }
 
@@ -84,15 +102,31 @@ impl State {
 
     /// Whether the context holds its channel.
     pub const fn holds_channel(self) -> bool {
-        matches!(
-            self,
-            Self::Own | Self::OwnX | Self::Run | Self::RunX | Self::Done | Self::DoneX
-        )
+        matches!(self, Self::Own | Self::OwnX | Self::Done | Self::DoneX) || self.is_running()
     }
 
     /// Whether a mapping waits for its flush.
     pub const fn is_mapped(self) -> bool {
-        matches!(self, Self::Run | Self::RunX | Self::Done | Self::DoneX)
+        matches!(self, Self::Done | Self::DoneX | Self::KeptDone | Self::LooseDone) || self.is_running()
+    }
+
+    /// Whether a mapping has no outcome yet.
+    pub const fn is_running(self) -> bool {
+        matches!(self, Self::Run | Self::RunX | Self::Loop | Self::LoopX)
+    }
+
+    /// The same state without the mark of a cancel.
+    const fn unmarked(self) -> Self {
+        match self {
+            Self::ReadyX => Self::Ready,
+            Self::PreX => Self::Pre,
+            Self::WaitX => Self::Wait,
+            Self::OwnX => Self::Own,
+            Self::RunX => Self::Run,
+            Self::LoopX => Self::Loop,
+            Self::DoneX => Self::Done,
+            other => other,
+        }
     }
 }
 
@@ -115,14 +149,30 @@ named! {
         Configure,
         /// MapTransferEx.
         Map,
+        /// MapTransferEx of a transfer that starts over at its end.
+        MapLoop,
+        /// MapTransferEx of a bus master.
+        MapMaster,
         /// CancelMappedTransfer.
         CancelMapped,
+        /// CancelMappedTransfer of a bus master.
+        CancelMaster,
         /// ReadDmaCounter.
         ReadCounter,
         /// FlushAdapterBuffersEx.
         Flush,
-        /// FreeAdapterChannel, or FreeAdapterObject with a deallocating action.
+        /// FlushAdapterBuffersEx where it takes the mark of a cancel away.
+        FlushForgets,
+        /// FreeAdapterChannel, or FreeAdapterObject with DeallocateObject.
         Free,
+        /// FreeAdapterObject with DeallocateObjectKeepRegisters.
+        FreeKeeping,
+        /// The same of a bus master.
+        MasterKeeping,
+        /// The same of a bus master that has no map registers, and needs none.
+        MasterLoose,
+        /// FreeMapRegisters.
+        FreeRegisters,
         /// FreeAdapterObject with KeepObject.
         Keep,
         /// PutDmaAdapter.
@@ -157,6 +207,14 @@ pub enum Refusal {
     TooLate,
     /// Something of the adapter is still under way.
     Outstanding,
+    /// A bus master's transfer is not the system's to cancel.
+    NotCancellable,
+    /// A bus master has no system controller to configure.
+    NotConfigurable,
+    /// There are no map registers that were kept without their channel.
+    NotKept,
+    /// It is not the number of map registers that was asked for.
+    WrongCount,
 }
 
 impl Refusal {
@@ -165,7 +223,7 @@ impl Refusal {
         match self {
             Self::Busy => NtStatus::INSUFFICIENT_RESOURCES,
             Self::Cancelled => NtStatus::CANCELLED,
-            Self::AlreadyCancelled => NtStatus::INVALID_DEVICE_STATE,
+            Self::AlreadyCancelled | Self::NotCancellable => NtStatus::INVALID_DEVICE_STATE,
             Self::TooLate => NtStatus::UNSUCCESSFUL,
             _ => NtStatus::INVALID_PARAMETER,
         }
@@ -180,6 +238,9 @@ impl Refusal {
             Self::NotFlushed => Some(Rule("WDM-158")),
             Self::StillMapped => Some(Rule("WDM-190")),
             Self::Outstanding => Some(Rule("WDM-106")),
+            Self::NotCancellable => Some(Rule("WDM-181")),
+            Self::NotConfigurable => Some(Rule("WDM-210")),
+            Self::NotKept | Self::WrongCount => Some(Rule("WDM-194")),
             Self::Busy | Self::Cancelled | Self::AlreadyCancelled | Self::TooLate => None,
         }
     }
@@ -198,6 +259,10 @@ impl fmt::Display for Refusal {
             Self::AlreadyCancelled => "the transfer was cancelled before",
             Self::TooLate => "the allocation is past cancelling",
             Self::Outstanding => "something of the adapter is still under way",
+            Self::NotCancellable => "a bus master's transfer is not the system's to cancel",
+            Self::NotConfigurable => "a bus master has no system controller to configure",
+            Self::WrongCount => "not so many map registers were asked for",
+            Self::NotKept => "no map registers were kept without their channel",
         })
     }
 }
@@ -229,10 +294,26 @@ pub const fn next(state: State, input: Input) -> (State, Answer) {
         Input::Grant => grant(state),
         Input::CancelAllocation => cancel_allocation(state),
         Input::Configure => (state, needs_channel(state)),
-        Input::Map => map(state),
+        Input::Map => map(state, State::Run),
+        Input::MapLoop => map(state, State::Loop),
+        Input::MapMaster => map_master(state),
         Input::CancelMapped => cancel_mapped(state),
+        //
+        Input::CancelMaster => (state, Answer::Refuse(Refusal::NotCancellable)),
         Input::Flush => flush(state),
+        Input::FlushForgets => {
+            let (after, answer) = flush(state);
+            match answer {
+                Answer::Refuse(_) => (after, answer),
+                // WDM-176.
+                _ => (after.unmarked(), answer),
+            }
+        }
         Input::Free => free(state),
+        Input::FreeKeeping => free_keeping(state),
+        Input::MasterKeeping => master_gives_channel(state, State::Kept, State::KeptDone),
+        Input::MasterLoose => master_gives_channel(state, State::Loose, State::LooseDone),
+        Input::FreeRegisters => free_registers(state),
         Input::Put => (state, put(state)),
         // The counter can be read at any time; keeping has no effect in any state; a period changes none.
         Input::ReadCounter => (state, Answer::Accept),
@@ -241,9 +322,19 @@ pub const fn next(state: State, input: Input) -> (State, Answer) {
     }
 }
 
+/// Whether the system never makes this input in this state. What a driver calls it may call in any.
+pub const fn cannot_happen(state: State, input: Input) -> bool {
+    match input {
+        Input::Grant => !matches!(state, State::Wait | State::WaitX),
+        Input::Ended => !state.is_running(),
+        Input::Period => !matches!(state, State::Loop | State::LoopX),
+        _ => false,
+    }
+}
+
 const fn initialize(state: State) -> (State, Answer) {
     match state {
-        State::Blank | State::Ready | State::ReadyX | State::Pre | State::PreX => {
+        State::Blank | State::Ready | State::ReadyX | State::Pre | State::PreX | State::Loose => {
             (State::Ready, Answer::Accept)
         }
         _ => (state, Answer::Refuse(Refusal::NotUnique)),
@@ -255,10 +346,12 @@ const fn allocate(state: State, input: Input) -> (State, Answer) {
         (State::Blank, _) => (state, Answer::Refuse(Refusal::NotInitialized)),
         // the mark stays until the context is initialised anew.
         (State::Pre | State::PreX, _) => (state, Answer::Refuse(Refusal::Cancelled)),
-        (State::Ready | State::ReadyX, Input::AllocateBusy) => (state, Answer::Refuse(Refusal::Busy)),
-        (State::Ready, Input::AllocateNow) => (State::Own, Answer::Accept),
+        (State::Ready | State::ReadyX | State::Loose, Input::AllocateBusy) => {
+            (state, Answer::Refuse(Refusal::Busy))
+        }
+        (State::Ready | State::Loose, Input::AllocateNow) => (State::Own, Answer::Accept),
         (State::ReadyX, Input::AllocateNow) => (State::OwnX, Answer::Accept),
-        (State::Ready, _) => (State::Wait, Answer::Accept),
+        (State::Ready | State::Loose, _) => (State::Wait, Answer::Accept),
         (State::ReadyX, _) => (State::WaitX, Answer::Accept),
         _ => (state, Answer::Refuse(Refusal::NotUnique)),
     }
@@ -291,13 +384,22 @@ const fn needs_channel(state: State) -> Answer {
     }
 }
 
-const fn map(state: State) -> (State, Answer) {
+const fn map(state: State, running: State) -> (State, Answer) {
     match state {
-        State::Own => (State::Run, Answer::Accept),
+        State::Own => (running, Answer::Accept),
         State::OwnX => (state, Answer::Refuse(Refusal::Cancelled)),
         //
-        State::Run | State::RunX | State::Done | State::DoneX => (state, Answer::Refuse(Refusal::NotFlushed)),
+        _ if state.is_mapped() => (state, Answer::Refuse(Refusal::NotFlushed)),
         _ => (state, Answer::Refuse(Refusal::NotAllocated)),
+    }
+}
+
+/// Nobody tells when a bus master is done, so its mapping waits for nothing but its flush.
+const fn map_master(state: State) -> (State, Answer) {
+    match state {
+        State::Kept => (State::KeptDone, Answer::Accept),
+        State::Loose => (State::LooseDone, Answer::Accept),
+        _ => map(state, State::Done),
     }
 }
 
@@ -310,8 +412,13 @@ const fn cancel_mapped(state: State) -> (State, Answer) {
         State::Wait => (State::WaitX, Answer::Accept),
         State::Own => (State::OwnX, Answer::Accept),
         State::Run => (State::RunX, Answer::Stop),
+        State::Loop => (State::LoopX, Answer::Stop),
         // the outcome is fixed, the mark is not.
         State::Done => (State::DoneX, Answer::Accept),
+        // Without its channel nothing can be mapped that could be cancelled.
+        State::Kept | State::KeptDone | State::Loose | State::LooseDone => {
+            (state, Answer::Refuse(Refusal::NotAllocated))
+        }
         _ => (state, Answer::Refuse(Refusal::AlreadyCancelled)),
     }
 }
@@ -319,12 +426,14 @@ const fn cancel_mapped(state: State) -> (State, Answer) {
 const fn flush(state: State) -> (State, Answer) {
     match state {
         // a map that never was.
-        State::Own | State::OwnX => (state, Answer::Nothing),
+        State::Own | State::OwnX | State::Kept | State::Loose => (state, Answer::Nothing),
         // The client did not cancel, so its context bears no mark.
-        State::Run => (State::Own, Answer::Cut),
+        State::Run | State::Loop => (State::Own, Answer::Cut),
         // RL-03: straight after a cancel.
-        State::RunX => (State::OwnX, Answer::Settle),
+        State::RunX | State::LoopX => (State::OwnX, Answer::Settle),
         State::Done => (State::Own, Answer::Accept),
+        State::KeptDone => (State::Kept, Answer::Accept),
+        State::LooseDone => (State::Loose, Answer::Accept),
         // the mark stays.
         State::DoneX => (State::OwnX, Answer::Accept),
         _ => (state, Answer::Refuse(Refusal::NotAllocated)),
@@ -335,24 +444,49 @@ const fn free(state: State) -> (State, Answer) {
     match state {
         // the release takes the mark away.
         State::Own | State::OwnX => (State::Ready, Answer::Accept),
-        State::Run | State::RunX | State::Done | State::DoneX => {
-            (state, Answer::Refuse(Refusal::StillMapped))
-        }
+        _ if state.holds_channel() => (state, Answer::Refuse(Refusal::StillMapped)),
         _ => (state, Answer::Refuse(Refusal::NotAllocated)),
+    }
+}
+
+const fn free_keeping(state: State) -> (State, Answer) {
+    match free(state) {
+        (_, Answer::Accept) => (State::Kept, Answer::Accept),
+        refused => refused,
+    }
+}
+
+/// WDM-270: a bus master gives its channel back while its device still works.
+const fn master_gives_channel(state: State, free: State, mapped: State) -> (State, Answer) {
+    match state {
+        State::Own | State::OwnX => (free, Answer::Accept),
+        State::Done | State::DoneX => (mapped, Answer::Accept),
+        _ if state.is_running() => (state, Answer::Refuse(Refusal::StillMapped)),
+        _ => (state, Answer::Refuse(Refusal::NotAllocated)),
+    }
+}
+
+const fn free_registers(state: State) -> (State, Answer) {
+    match state {
+        State::Kept => (State::Ready, Answer::Accept),
+        State::KeptDone => (state, Answer::Refuse(Refusal::StillMapped)),
+        _ => (state, Answer::Refuse(Refusal::NotKept)),
     }
 }
 
 const fn put(state: State) -> Answer {
     match state {
-        State::Blank | State::Ready | State::ReadyX | State::Pre | State::PreX => Answer::Accept,
+        State::Blank | State::Ready | State::ReadyX | State::Pre | State::PreX | State::Loose => {
+            Answer::Accept
+        }
         _ => Answer::Refuse(Refusal::Outstanding),
     }
 }
 
 const fn ended(state: State) -> (State, Answer) {
     match state {
-        State::Run => (State::Done, Answer::Accept),
-        State::RunX => (State::DoneX, Answer::Accept),
+        State::Run | State::Loop => (State::Done, Answer::Accept),
+        State::RunX | State::LoopX => (State::DoneX, Answer::Accept),
         _ => (state, Answer::Nothing),
     }
 }

@@ -1,14 +1,19 @@
 //! One registered controller.
 
-use crate::adapter::{Adapter, AdapterError, DeviceDescription};
+use crate::adapter::Adapter;
 use crate::board::Board;
 use crate::controller::{ChannelAttributes, Controller, ControllerAttributes};
+use crate::description::{AdapterError, DeviceDescription};
 use crate::hardware::{Core, Hardware};
+use crate::mapping::called;
+use crate::registers::{MapRegisters, PAGE_SIZE};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt;
+use longshore_core::event::{Event, Owner, Rule};
 use longshore_core::machine::{Lock, Machine};
 use longshore_core::{Irql, NtStatus, Passive};
+use longshore_hardware::{BusAddress, Lease};
 
 /// Channels beyond this many are a mistake.
 const MOST_CHANNELS: u32 = 1024;
@@ -24,12 +29,21 @@ pub enum RegisterError {
     NoLine,
     /// A channel's boundary is not a power of two.
     Boundary,
+    /// The unit of its transfers, or of a channel's, is no power of two, or more than a page.
+    Unit,
+    /// One of its request lines is another controller's.
+    RequestLines,
+    /// There is no memory in its reach for a channel's common buffer.
+    CommonBuffer,
 }
 
 impl RegisterError {
     /// The status the contract has for it.
     pub const fn status(self) -> NtStatus {
-        NtStatus::INVALID_PARAMETER
+        match self {
+            Self::CommonBuffer => NtStatus::INSUFFICIENT_RESOURCES,
+            _ => NtStatus::INVALID_PARAMETER,
+        }
     }
 }
 
@@ -39,12 +53,25 @@ impl fmt::Display for RegisterError {
             Self::Channels => "the controller has no channels, or far too many",
             Self::AddressWidth => "the controller's address width makes no sense",
             Self::Boundary => "a channel's boundary is not a power of two",
+            Self::Unit => "the unit of the controller's transfers makes no sense",
+            Self::RequestLines => "one of the controller's request lines is another's",
+            Self::CommonBuffer => "there is no memory in the controller's reach for a common buffer",
             Self::NoLine => "the controller interrupts, but no line was given",
         })
     }
 }
 
 impl core::error::Error for RegisterError {}
+
+/// Where Windows' documented behaviour and ours differ: each switch makes it Windows'.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct Policy {
+    /// A flush takes the mark of a cancel away, so that a cancel which came between completion and flush is lost
+    /// (A-07, WDM-176). Ours: the mark stays until the context is initialised anew or its channel is freed.
+    pub forget_cancel_at_flush: bool,
+    /// No adapters for bus masters that drive fewer than 24 address bits. Ours: any width from 1 on.
+    pub refuse_narrow_masters: bool,
+}
 
 /// What a controller is registered with.
 pub struct Setup<M: Machine> {
@@ -53,6 +80,10 @@ pub struct Setup<M: Machine> {
     /// Its interrupt lines: one for all, or one for each channel; whichever is asserted, the controller is asked. None
     /// if nothing of it interrupts.
     pub lines: Vec<M::Line>,
+    /// Through what goes the memory that it does not reach. Without any it moves only what is in reach.
+    pub registers: Option<MapRegisters<M>>,
+    /// Where it is to do as Windows does.
+    pub policy: Policy,
 }
 
 impl<M: Machine> Setup<M> {
@@ -61,7 +92,21 @@ impl<M: Machine> Setup<M> {
         Self {
             controller,
             lines: Vec::new(),
+            registers: None,
+            policy: Policy::default(),
         }
+    }
+
+    /// The same, with these map registers.
+    pub fn registers(mut self, registers: MapRegisters<M>) -> Self {
+        self.registers = Some(registers);
+        self
+    }
+
+    /// The same, with this policy.
+    pub fn policy(mut self, policy: Policy) -> Self {
+        self.policy = policy;
+        self
     }
 
     /// The same, with one more interrupt line.
@@ -92,7 +137,11 @@ struct Inner<M: Machine> {
     /// Dropped first: no handler runs any more, and only then do the deferred calls go.
     _connections: Vec<M::Connection>,
     hardware: Hardware<M>,
+    /// What the channels asked for, each with its number.
+    _common_buffers: CommonBuffers<M>,
 }
+
+type CommonBuffers<M> = Vec<(u32, Lease<<M as Machine>::Memory>)>;
 
 /// A system DMA controller that is registered with a machine, and everything that is done with it.
 ///
@@ -115,15 +164,27 @@ impl<M: Machine> SystemDma<M> {
     /// Registers a controller. It is initialised, whatever it did before, and its interrupts are connected.
     #[doc(alias = "RegisterResourceDescriptor")]
     pub fn register(passive: &Passive, machine: &M, setup: Setup<M>) -> Result<Self, RegisterError> {
-        let Setup { controller, lines } = setup;
+        let Setup {
+            controller,
+            lines,
+            registers,
+            policy,
+        } = setup;
         let attributes = controller.attributes();
         let channels = check(controller.as_ref(), attributes, lines.len())?;
+        let common_buffers = common_buffers(machine, attributes, &channels)?;
         controller.initialize();
+        for (number, buffer) in &common_buffers {
+            machine.emit(Event::Handover(buffer.range(), Owner::Both, Rule("WDM-313")));
+            controller.report_common_buffer(*number, buffer.range());
+        }
         let core = Arc::new(Core {
             machine: machine.clone(),
             controller,
             attributes,
             channels,
+            registers: registers.filter(|pool| pool.are_below(reach(attributes))),
+            policy,
             board: machine.lock("system DMA", Irql::DEVICE, Board::new(attributes.channels)),
         });
         let hardware = Hardware::new(Arc::clone(&core), deferred_calls(passive, &core));
@@ -137,6 +198,7 @@ impl<M: Machine> SystemDma<M> {
         Ok(Self(Arc::new(Inner {
             _connections: connections,
             hardware,
+            _common_buffers: common_buffers,
         })))
     }
 
@@ -157,7 +219,7 @@ impl<M: Machine> SystemDma<M> {
         passive: &Passive,
         description: DeviceDescription,
     ) -> Result<Adapter<M>, AdapterError> {
-        Adapter::get(passive, self, description, false)
+        self.adapter_of(passive, description, false)
     }
 
     /// An adapter whose channel nobody else may have an adapter for.
@@ -166,7 +228,24 @@ impl<M: Machine> SystemDma<M> {
         passive: &Passive,
         description: DeviceDescription,
     ) -> Result<Adapter<M>, AdapterError> {
-        Adapter::get(passive, self, description, true)
+        self.adapter_of(passive, description, true)
+    }
+
+    fn adapter_of(
+        &self,
+        _: &Passive,
+        description: DeviceDescription,
+        claim: bool,
+    ) -> Result<Adapter<M>, AdapterError> {
+        called(self.machine(), "IoGetDmaAdapter", || {
+            description.check(self.0.hardware.core.policy)?;
+            Adapter::of_system(self, description, claim)
+        })
+    }
+
+    /// Whether both are the same controller.
+    pub(crate) fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
     }
 
     pub(crate) fn hardware(&self) -> &Hardware<M> {
@@ -177,6 +256,11 @@ impl<M: Machine> SystemDma<M> {
     pub(crate) fn with<R>(&self, section: impl FnOnce(&mut Board<M>) -> R) -> R {
         self.0.hardware.core.board.with(section)
     }
+}
+
+/// The first address that a controller does not drive.
+pub(crate) fn reach(attributes: ControllerAttributes) -> u128 {
+    1 << attributes.address_width
 }
 
 /// Checks what a controller says of itself, and asks what its channels are.
@@ -194,6 +278,11 @@ fn check(
     let channels: Vec<ChannelAttributes> = (0..attributes.channels)
         .map(|number| controller.channel(number))
         .collect();
+    let units = channels.iter().map(|channel| channel.minimum_unit);
+    let makes_sense = |unit: u32| unit == 0 || unit.is_power_of_two() && u64::from(unit) <= PAGE_SIZE;
+    if !units.chain([attributes.minimum_unit]).all(makes_sense) {
+        return Err(RegisterError::Unit);
+    }
     if channels
         .iter()
         .any(|channel| channel.boundary != 0 && !channel.boundary.is_power_of_two())
@@ -206,6 +295,25 @@ fn check(
         return Err(RegisterError::NoLine);
     }
     Ok(channels)
+}
+
+/// The memory that channels want from registration on, in the controller's reach.
+fn common_buffers<M: Machine>(
+    machine: &M,
+    attributes: ControllerAttributes,
+    channels: &[ChannelAttributes],
+) -> Result<CommonBuffers<M>, RegisterError> {
+    let below = BusAddress::new(u64::try_from(reach(attributes)).unwrap_or(u64::MAX));
+    let wanted = (0..)
+        .zip(channels)
+        .map(|(number, channel)| (number, channel.common_buffer_length));
+    wanted
+        .filter(|(_, length)| *length > 0)
+        .map(|(number, length)| {
+            let lease = Lease::below(machine.memory(), u64::from(length), PAGE_SIZE, below);
+            Ok((number, lease.map_err(|_| RegisterError::CommonBuffer)?))
+        })
+        .collect()
 }
 
 /// One deferred call for each channel, all on one CPU, so that what a channel has to tell is told in order.

@@ -11,9 +11,12 @@ use longshore_core::completion::Outcome;
 use longshore_core::event::Rule;
 use longshore_core::machine::Machine;
 use longshore_core::scatter::Segments;
+use longshore_hardware::BusRange;
 
 /// What ties the calls for one transfer together. It holds a handle, not the transfer.
-#[derive(Debug, Default)]
+///
+/// Its clones are handles to the same one.
+#[derive(Clone, Debug, Default)]
 #[doc(alias = "DMA_TRANSFER_CONTEXT")]
 pub struct TransferContext(Arc<Record>);
 
@@ -25,6 +28,54 @@ impl TransferContext {
 
     pub(crate) fn record(&self) -> &Arc<Record> {
         &self.0
+    }
+
+    pub(crate) fn of(record: Arc<Record>) -> Self {
+        Self(record)
+    }
+}
+
+/// Where a map writes the list it has built: memory of the caller's. It is written once, whole, before the hardware
+/// starts (R3).
+pub trait ElementList {
+    /// How many elements fit.
+    fn room(&self) -> usize;
+
+    /// Takes the elements: not more than fit, each as the device sees it, in the order of the buffer's bytes (WDM-080).
+    fn write(&mut self, elements: &[BusRange]);
+}
+
+/// A list in slots of the caller's.
+#[derive(Debug)]
+#[doc(alias = "SCATTER_GATHER_LIST")]
+pub struct ScatterGather<'a> {
+    slots: &'a mut [BusRange],
+    count: usize,
+}
+
+impl<'a> ScatterGather<'a> {
+    /// An empty list.
+    pub fn new(slots: &'a mut [BusRange]) -> Self {
+        Self { slots, count: 0 }
+    }
+
+    /// What was written.
+    pub fn elements(&self) -> &[BusRange] {
+        self.slots.get(..self.count).unwrap_or_default()
+    }
+}
+
+impl ElementList for ScatterGather<'_> {
+    fn room(&self) -> usize {
+        self.slots.len()
+    }
+
+    fn write(&mut self, elements: &[BusRange]) {
+        self.count = elements.len().min(self.slots.len());
+        self.slots
+            .iter_mut()
+            .zip(elements)
+            .for_each(|(slot, element)| *slot = *element);
     }
 }
 
@@ -46,6 +97,8 @@ pub struct MapRequest<'a, M: Machine> {
     pub context: CompletionContext,
     /// Where the mapped length is written before the hardware starts, for a completion routine to read (WDM-017).
     pub mapped: Option<&'a AtomicU32>,
+    /// Where the list is written. A bus master's driver needs it; for a system transfer it is only of interest.
+    pub list: Option<&'a mut dyn ElementList>,
     /// Rather refuse than map less than `length`.
     pub whole: bool,
     /// The rule under which the bytes go to the device and come back.
@@ -64,6 +117,7 @@ impl<'a, M: Machine> MapRequest<'a, M> {
             completion: None,
             context: CompletionContext(0),
             mapped: None,
+            list: None,
             whole: false,
             handover: Rule("WDM-024"),
         }
@@ -83,6 +137,12 @@ pub enum MapError {
     BelowUnit,
     /// The controller cannot reach the bytes.
     Unreachable,
+    /// The list has no room for one element.
+    NoRoom,
+    /// A bus master's driver gave no list (WDM-156).
+    NoList,
+    /// A completion routine was given for a bus master, which nobody would call (WDM-159).
+    NeverCompletes,
     /// It could not be mapped as a whole, which was asked for.
     NotWhole,
     /// The controller could not start.
@@ -95,9 +155,13 @@ impl MapError {
     /// The status the contract has for it.
     pub const fn status(self) -> NtStatus {
         match self {
-            Self::NoBytes | Self::OutsideBuffer | Self::BadDeviceOffset | Self::BelowUnit => {
-                NtStatus::INVALID_PARAMETER
-            }
+            Self::NoBytes
+            | Self::OutsideBuffer
+            | Self::BadDeviceOffset
+            | Self::BelowUnit
+            | Self::NoRoom
+            | Self::NoList
+            | Self::NeverCompletes => NtStatus::INVALID_PARAMETER,
             Self::Unreachable | Self::NotWhole | Self::NotStarted => NtStatus::INSUFFICIENT_RESOURCES,
             Self::Refused(refusal) => refusal.status(),
         }
@@ -113,6 +177,9 @@ impl Refused for MapError {
         match self {
             Self::NoBytes => Some(Rule("A-14")),
             Self::OutsideBuffer => Some(Rule("WDM-151")),
+            Self::NoRoom => Some(Rule("A-04")),
+            Self::NoList => Some(Rule("WDM-156")),
+            Self::NeverCompletes => Some(Rule("WDM-159")),
             Self::Refused(refusal) => refusal.broken_rule(),
             _ => None,
         }
@@ -127,6 +194,9 @@ impl fmt::Display for MapError {
             Self::BadDeviceOffset => "the device's port is past the end of the address space",
             Self::BelowUnit => "it is less than the controller's smallest unit",
             Self::Unreachable => "the controller cannot reach the bytes",
+            Self::NoRoom => "the list has no room for one element",
+            Self::NoList => "a bus master's map needs a list",
+            Self::NeverCompletes => "nobody would call a bus master's completion routine",
             Self::NotWhole => "it cannot be mapped as a whole",
             Self::NotStarted => "the controller could not start",
             Self::Refused(refusal) => return refusal.fmt(f),

@@ -13,7 +13,7 @@ use longshore_hardware::{BusAddress, BusRange, DmaMemory, Lease};
 use longshore_ndis::NdisStatus;
 use longshore_wdm::{
     Adapter, Allocation, AllocationFlags, CompletionContext, CompletionRoutine, DeviceDescription,
-    DeviceObject, DmaCompletionStatus, DmaWidth, FlushRequest, MapRequest, Setup, SystemDma, TransferContext,
+    DeviceObject, DmaCompletionStatus, FlushRequest, MapRequest, Setup, SystemDma, TransferContext,
 };
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -37,13 +37,9 @@ pub(super) fn pattern() -> Vec<u8> {
 /// What the device says about its transfers.
 pub(super) fn description() -> DeviceDescription {
     DeviceDescription {
-        channel: 0,
-        request_line: 0,
         device_address: BusAddress::new(0x1_0000),
         maximum_length: 4096,
-        auto_initialize: false,
-        demand_mode: false,
-        width: DmaWidth::BITS_8,
+        ..DeviceDescription::system(0, 0)
     }
 }
 
@@ -232,6 +228,7 @@ fn allocate<M: Machine>(
 ) -> Result<(), Trouble> {
     let request = Allocation {
         device_object: DEVICE,
+        registers: 0,
         flags: AllocationFlags::SYNCHRONOUS,
         routine: None,
     };
@@ -239,6 +236,7 @@ fn allocate<M: Machine>(
         .raise(passive, |dispatch| {
             adapter.allocate_channel(dispatch, context, request)
         })
+        .map(drop)
         .map_err(|refused| format!("AllocateAdapterChannelEx: {}", refused.why))
 }
 

@@ -61,12 +61,14 @@ pub(crate) fn allocate(
 ) -> Result<(), AllocateError> {
     let request = Allocation {
         device_object: DEVICE,
+        registers: 0,
         flags: AllocationFlags::SYNCHRONOUS,
         routine: None,
     };
     bench.machine.raise(passive, |dispatch| {
         adapter
             .allocate_channel(dispatch, context, request)
+            .map(drop)
             .map_err(|refused| refused.why)
     })
 }

@@ -2,6 +2,7 @@
 #![allow(dead_code)] // Each test program uses its own part of this.
 
 pub(crate) mod driver;
+pub(crate) mod narrow;
 
 use longshore_core::Passive;
 use longshore_core::machine::{Cpu, Machine as _};
@@ -64,13 +65,11 @@ impl Bench {
 
     pub(crate) fn description(looped: bool) -> DeviceDescription {
         DeviceDescription {
-            channel: 0,
-            request_line: LINE,
             device_address: BusAddress::new(0x10),
             maximum_length: 4096,
             auto_initialize: looped,
-            demand_mode: false,
             width: DmaWidth::BITS_32,
+            ..DeviceDescription::system(0, LINE)
         }
     }
 

@@ -10,9 +10,6 @@ use std::sync::Arc;
 
 /// Moves the whole buffer, piece by piece as the maps come out, and judges each piece. Says whether all was well.
 pub(super) fn transfer(client: &Client, passive: &Passive) -> bool {
-    if client.terms.write {
-        client.fill(&Client::pattern(0..u64::from(LENGTH)));
-    }
     loop {
         let Some(mapped) = client.start(passive, 1) else {
             return false;
@@ -200,7 +197,6 @@ pub(super) fn two_channels(site: &Arc<Site>, passive: &mut Passive) {
     if !(one.take_channel(passive) && two.take_channel(passive)) {
         return;
     }
-    two.fill(&Client::pattern(0..u64::from(LENGTH)));
     let both = [&one, &two];
     // The second one is cancelled at some point, which is nothing to the first.
     two.arm();

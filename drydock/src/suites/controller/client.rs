@@ -48,6 +48,11 @@ impl Terms {
         beyond: [false; 3],
     };
 
+    /// How many map registers it asks for: one for each piece out of reach.
+    fn registers(self) -> u32 {
+        self.beyond.into_iter().map(u32::from).sum()
+    }
+
     /// A send of memory in reach.
     pub(super) const SEND: Self = Self {
         write: true,
@@ -153,6 +158,8 @@ impl Client {
     fn request(&self, routine: bool) -> Allocation<Machine> {
         Allocation {
             device_object: DEVICE,
+            // As many as there are, if that is fewer (WDM-122): then the maps are short.
+            registers: self.terms.registers().min(self.adapter.map_registers()),
             flags: if routine {
                 AllocationFlags::ASYNCHRONOUS
             } else {
@@ -166,6 +173,7 @@ impl Client {
     pub(super) fn allocate(&self, dispatch: &Dispatch) -> Result<(), AllocateError> {
         self.adapter
             .allocate_channel(dispatch, &self.context, self.request(false))
+            .map(drop)
             .map_err(|refused| refused.why)
     }
 
@@ -181,6 +189,7 @@ impl Client {
         };
         self.adapter
             .allocate_channel(dispatch, &self.context, request)
+            .map(drop)
             .map_err(|refused| refused.why)
     }
 
@@ -223,6 +232,9 @@ impl Client {
         self.far.begin();
         let end = u64::from(LENGTH) * laps;
         if self.terms.write {
+            if offset == 0 {
+                self.fill(&Self::pattern(0..u64::from(LENGTH)));
+            }
             self.far.take_at_most(end.saturating_sub(offset));
         } else if laps > 0 {
             self.far.supply(&Self::pattern(offset..end));

@@ -73,7 +73,7 @@ pub(super) fn after(at: At, call: Call) -> State {
         (Call::CancelMapped, At::Run | At::RunLoop) => State::DoneX,
         (Call::CancelMapped, _) => marked(at.state()),
         // the mark stays.
-        (Call::Flush, At::RunX | At::DoneX | At::OwnX) => State::OwnX,
+        (Call::Flush, At::RunX | At::LoopX | At::DoneX | At::OwnX) => State::OwnX,
         (Call::Flush, _) => State::Own,
         (Call::Free | Call::Deallocate | Call::KeepRegisters, _) => State::Ready,
         _ => at.state(),
@@ -94,7 +94,7 @@ fn marked(state: State) -> State {
 /// What the counter reads, of so many mapped bytes of which none was moved where the transfer did not complete.
 pub(super) fn counter(at: At, mapped: u32) -> u32 {
     match at {
-        At::Run | At::RunLoop | At::RunX => mapped,
+        At::Run | At::RunLoop | At::RunX | At::LoopX => mapped,
         _ => 0,
     }
 }

@@ -10,8 +10,8 @@ impl Client {
     pub(super) fn release(&self, passive: &mut Passive) {
         for _ in 0..8 {
             match self.state(passive) {
-                State::Run => self.cancel((&*passive).into()),
-                State::RunX | State::Done | State::DoneX => {
+                State::Run | State::Loop => self.cancel((&*passive).into()),
+                State::RunX | State::LoopX | State::Done | State::DoneX => {
                     self.machine
                         .raise(passive, |dispatch| self.flush(dispatch.into()));
                 }

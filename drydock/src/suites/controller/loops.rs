@@ -58,9 +58,6 @@ fn check_counter(client: &Client, passive: &Passive, mapped: u32) {
 /// A loop that runs for some laps, and is cancelled, here or by a strike at any point.
 pub(super) fn looped(client: &Arc<Client>, passive: &mut Passive) {
     let period = configure(client, passive);
-    if client.terms.write {
-        client.fill(&Client::pattern(0..u64::from(LENGTH)));
-    }
     client.arm();
     let Some(mapped) = client.start(passive, LAPS) else {
         client.settle(passive);

@@ -37,6 +37,13 @@ use site::Site;
 use states::Pair;
 use std::sync::Arc;
 
+/// Which pieces of a buffer are beyond the controller's reach, so that they go through map registers.
+const PLACES: [(&str, [bool; 3]); 3] = [
+    ("", [false; 3]),
+    ("-mixed", [false, true, false]),
+    ("-beyond", [true; 3]),
+];
+
 /// Random walks of a scenario of the matrix, which is one of hundreds that are alike.
 const MATRIX_SEEDS: u64 = 2;
 
@@ -111,6 +118,10 @@ impl Suite {
             if let Some(site) = Site::new(machine, passive, &build) {
                 act(&site, passive);
                 machine.disarm();
+                let in_use = site.registers.in_use();
+                site.require(in_use == 0, "PAIN-18", || {
+                    format!("{in_use} map registers were not given back")
+                });
             }
         })
     }
@@ -152,7 +163,6 @@ impl Suite {
             self.one("cancel-twice", receive, cancel::twice),
             self.one("cancel-error", receive, cancel::error),
             self.one("cancel-flush-free", receive, cancel::flush_free),
-            self.one("flush-early", receive, cancel::flush_early),
         ]
     }
 
@@ -168,8 +178,13 @@ impl Suite {
                 looped: true,
                 ..terms
             };
-            all.push(self.one(format!("cancel-{way}"), terms, cancel::pieces));
-            all.push(self.one(format!("loop-{way}"), looped, loops::looped));
+            for (name, beyond) in PLACES {
+                let terms = Terms { beyond, ..terms };
+                let looped = Terms { beyond, ..looped };
+                all.push(self.one(format!("cancel-{way}{name}"), terms, cancel::pieces));
+                all.push(self.one(format!("loop-{way}{name}"), looped, loops::looped));
+                all.push(self.one(format!("flush-{way}{name}"), terms, cancel::flush_early));
+            }
         }
         let looped = Terms {
             looped: true,

@@ -5,8 +5,14 @@ use crate::machine::{FAR, HIGH, Machine};
 use crate::suites::Bay;
 use longshore_core::{Passive, Rule};
 use longshore_hardware::BusAddress;
-use longshore_wdm::{Adapter, Controller, DeviceDescription, Setup, SystemDma};
+use longshore_wdm::{Adapter, Controller, DeviceDescription, MapRegisters, Setup, SystemDma};
 use std::sync::Arc;
+
+/// How many map registers there are.
+const REGISTERS: u32 = 8;
+
+/// Where the map registers end: every controller reaches them.
+const REGISTER_REACH: u64 = 1 << 16;
 
 /// What the machine, the controller and the devices are together.
 pub(super) struct Site {
@@ -14,6 +20,8 @@ pub(super) struct Site {
     system: SystemDma<Machine>,
     controller: Arc<dyn Controller>,
     pub(super) stack: Arc<dyn Stack>,
+    /// The map registers of what is out of the controller's reach.
+    pub(super) registers: MapRegisters<Machine>,
     pub(super) devices: Vec<Wired>,
     pub(super) abilities: Abilities,
 }
@@ -22,13 +30,18 @@ impl Site {
     pub(super) fn new(machine: &Machine, passive: &Passive, build: &Build) -> Option<Arc<Self>> {
         let (rig, stack) = build(&Bay::new(machine, passive));
         let controller = Arc::clone(&rig.controller);
-        let setup = Setup::new(rig.controller).lines(rig.lines);
+        let reach = BusAddress::new(REGISTER_REACH);
+        let registers = MapRegisters::new(passive, machine, REGISTERS, reach).ok()?;
+        let setup = Setup::new(rig.controller)
+            .lines(rig.lines)
+            .registers(registers.clone());
         match SystemDma::register(passive, machine, setup) {
             Ok(system) => Some(Arc::new(Self {
                 machine: machine.clone(),
                 system,
                 controller,
                 stack,
+                registers,
                 devices: rig.devices,
                 abilities: rig.abilities,
             })),
@@ -71,13 +84,11 @@ impl Site {
     /// What a device says of its transfers.
     pub(super) fn description(wired: &Wired, looped: bool) -> DeviceDescription {
         DeviceDescription {
-            channel: wired.channel,
-            request_line: wired.request_line,
             device_address: wired.device_address,
             maximum_length: 4096,
             auto_initialize: looped,
-            demand_mode: false,
             width: wired.width,
+            ..DeviceDescription::system(wired.channel, wired.request_line)
         }
     }
 

@@ -39,6 +39,7 @@ listed! {
         Run,
         RunLoop,
         RunX,
+        LoopX,
         Done,
         DoneX,
         Free,
@@ -90,7 +91,7 @@ impl At {
     fn is_mapped(self) -> bool {
         matches!(
             self,
-            Self::Run | Self::RunLoop | Self::RunX | Self::Done | Self::DoneX
+            Self::Run | Self::RunLoop | Self::RunX | Self::LoopX | Self::Done | Self::DoneX
         )
     }
 
@@ -98,7 +99,7 @@ impl At {
     pub(super) fn is_marked(self) -> bool {
         matches!(
             self,
-            Self::ReadyX | Self::PreX | Self::WaitX | Self::OwnX | Self::RunX | Self::DoneX
+            Self::ReadyX | Self::PreX | Self::WaitX | Self::OwnX | Self::RunX | Self::LoopX | Self::DoneX
         )
     }
 
@@ -114,9 +115,10 @@ impl At {
             Self::WaitX => State::WaitX,
             Self::Own => State::Own,
             Self::OwnX => State::OwnX,
-            Self::Run | Self::RunLoop => State::Run,
+            Self::Run => State::Run,
+            Self::RunLoop => State::Loop,
             Self::Done => State::Done,
-            Self::RunX | Self::DoneX => State::DoneX,
+            Self::RunX | Self::LoopX | Self::DoneX => State::DoneX,
         }
     }
 }
@@ -153,13 +155,14 @@ impl Pair {
     }
 
     pub(super) fn run(self, site: &Arc<Site>, passive: &mut Passive) {
-        let idle = matches!(self.at, At::Run | At::RunLoop | At::RunX) || self.call == Call::Map;
+        let looped = matches!(self.at, At::RunLoop | At::LoopX);
+        let waits = looped || matches!(self.at, At::Run | At::RunX) || self.call == Call::Map;
         let abilities = site.abilities;
-        if idle && !abilities.starves || self.at == At::RunLoop && !abilities.loops {
+        if waits && !abilities.starves || looped && !abilities.loops {
             return;
         }
         let terms = Terms {
-            looped: self.at == At::RunLoop,
+            looped,
             ..Terms::RECEIVE
         };
         let client = |terms| Client::new(site, passive, terms);

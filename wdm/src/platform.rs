@@ -1,0 +1,112 @@
+//! All controllers of a computer, and its map registers.
+
+use crate::adapter::Adapter;
+use crate::description::{AdapterError, DeviceDescription};
+use crate::mapping::called;
+use crate::registers::MapRegisters;
+use crate::system::{Policy, RegisterError, Setup, SystemDma};
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::fmt;
+use longshore_core::machine::{Lock, Machine};
+use longshore_core::{Irql, Passive};
+
+struct Inner<M: Machine> {
+    machine: M,
+    registers: Option<MapRegisters<M>>,
+    policy: Policy,
+    /// In the order in which they were registered.
+    systems: M::Lock<Vec<SystemDma<M>>>,
+}
+
+/// What a device asks for its adapter: it knows every registered controller. Handles are interchangeable.
+pub struct Platform<M: Machine>(Arc<Inner<M>>);
+
+impl<M: Machine> Clone for Platform<M> {
+    fn clone(&self) -> Self {
+        Self(Arc::clone(&self.0))
+    }
+}
+
+impl<M: Machine> fmt::Debug for Platform<M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Platform({:?}, {:?})", self.0.registers, self.0.policy)
+    }
+}
+
+impl<M: Machine> Platform<M> {
+    /// A computer without controllers. Without map registers it moves only what is in reach.
+    pub fn new(machine: &M, registers: Option<MapRegisters<M>>, policy: Policy) -> Self {
+        Self(Arc::new(Inner {
+            machine: machine.clone(),
+            registers,
+            policy,
+            systems: machine.lock("platform", Irql::DISPATCH, Vec::new()),
+        }))
+    }
+
+    /// The machine it is.
+    pub fn machine(&self) -> &M {
+        &self.0.machine
+    }
+
+    /// Its map registers.
+    pub fn registers(&self) -> Option<&MapRegisters<M>> {
+        self.0.registers.as_ref()
+    }
+
+    /// Registers a controller. Its request lines must be nobody else's (WDM-305). The policy is the platform's, and so
+    /// are the map registers unless the controller brings some of its own.
+    #[doc(alias = "RegisterResourceDescriptor")]
+    pub fn register(&self, passive: &Passive, setup: Setup<M>) -> Result<SystemDma<M>, RegisterError> {
+        let lines = setup.controller.attributes().request_lines;
+        let taken = |system: &SystemDma<M>| system.attributes().request_lines.overlap(lines);
+        if self.systems().iter().any(taken) {
+            return Err(RegisterError::RequestLines);
+        }
+        let setup = Setup {
+            registers: setup.registers.or_else(|| self.0.registers.clone()),
+            policy: self.0.policy,
+            ..setup
+        };
+        let system = SystemDma::register(passive, &self.0.machine, setup)?;
+        let kept = system.clone();
+        self.0.systems.with(|systems| systems.push(kept));
+        Ok(system)
+    }
+
+    /// An adapter for whatever serves the device: the controller of its request line, or, before version 3, the first
+    /// one that has its channel; for a bus master nothing but itself.
+    #[doc(alias = "IoGetDmaAdapter")]
+    pub fn adapter(
+        &self,
+        passive: &Passive,
+        description: DeviceDescription,
+    ) -> Result<Adapter<M>, AdapterError> {
+        called(&self.0.machine, "IoGetDmaAdapter", || {
+            description.check(self.0.policy)?;
+            if description.master {
+                let Inner {
+                    machine, registers, ..
+                } = self.0.as_ref();
+                return Adapter::of_master(passive, machine, registers.clone(), self.0.policy, description);
+            }
+            let serves = |system: &SystemDma<M>| {
+                let attributes = system.attributes();
+                if description.is_v3() {
+                    attributes.request_lines.contains(description.request_line)
+                } else {
+                    description.channel < attributes.channels
+                }
+            };
+            let system = self.systems().into_iter().find(serves);
+            let system = system.ok_or(AdapterError::NoController)?;
+            Adapter::of_system(&system, description, false)
+        })
+    }
+
+    /// A copy, so that nothing is asked of a controller inside of the lock.
+    fn systems(&self) -> Vec<SystemDma<M>> {
+        self.0.systems.with(|systems| systems.clone())
+    }
+}
