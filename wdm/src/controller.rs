@@ -156,6 +156,8 @@ pub enum ProgramError {
     Unreachable,
     /// There is no such channel, or it is busy.
     NoChannel,
+    /// The hardware cannot do this: a loop, an odd address or length, or none at all.
+    Unsupported,
     /// The controller does not answer.
     Gone,
 }
@@ -166,6 +168,7 @@ impl fmt::Display for ProgramError {
             Self::TooManyFragments => "the controller takes fewer fragments at a time",
             Self::Unreachable => "the controller cannot drive this address",
             Self::NoChannel => "there is no such channel, or it is busy",
+            Self::Unsupported => "the hardware cannot do this kind of transfer",
             Self::Gone => "the controller does not answer",
         })
     }

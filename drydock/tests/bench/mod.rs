@@ -5,6 +5,7 @@ pub(crate) mod driver;
 pub(crate) mod narrow;
 
 use longshore_core::Passive;
+use longshore_core::event::{Event, Owner, Rule};
 use longshore_core::machine::{Cpu, Machine as _};
 use longshore_drydock::machine::{Device, Machine, Memory};
 use longshore_drydock::reference::{
@@ -129,11 +130,18 @@ pub(crate) fn explore(
     interrupts: bool,
     scenario: impl Fn(&Bench, &mut Passive) + Send + Clone + 'static,
 ) -> Vec<Run> {
+    explore_runs(seeds, &format!("{style:?}"), |plan| {
+        one(plan, style, interrupts, scenario.clone())
+    })
+}
+
+/// The same for anything that a plan decides.
+pub(crate) fn explore_runs(seeds: u64, about: &str, go: impl Fn(Plan) -> Run) -> Vec<Run> {
     let plans = std::iter::once(Plan::straight()).chain((0..seeds).map(Plan::seed));
     plans
         .map(|plan| {
-            let run = one(plan.clone(), style, interrupts, scenario.clone());
-            explain(&run, &format!("{plan} {style:?}"));
+            let run = go(plan.clone());
+            explain(&run, &format!("{plan} {about}"));
             run
         })
         .collect()
@@ -145,15 +153,34 @@ pub(crate) fn strike_everywhere(
     interrupts: bool,
     scenario: impl Fn(&Bench, &mut Passive) + Send + Clone + 'static,
 ) {
+    strike_runs(&format!("{style:?}"), |plan| {
+        one(plan, style, interrupts, scenario.clone())
+    });
+}
+
+/// The same for anything that a plan decides.
+pub(crate) fn strike_runs(about: &str, go: impl Fn(Plan) -> Run) {
     let plans = std::iter::once(Plan::straight()).chain((0..4).map(Plan::seed));
     for plan in plans {
-        let quiet = one(plan.clone(), style, interrupts, scenario.clone());
-        explain(&quiet, &format!("{plan} {style:?}"));
+        let quiet = go(plan.clone());
+        explain(&quiet, &format!("{plan} {about}"));
         for point in 0..quiet.armed_points {
             let plan = plan.clone().strike_at(point);
-            let run = one(plan.clone(), style, interrupts, scenario.clone());
-            explain(&run, &format!("{plan} {style:?}"));
+            let run = go(plan.clone());
+            explain(&run, &format!("{plan} {about}"));
             assert!(run.struck);
         }
     }
+}
+
+/// Runs a scenario that makes its own hardware.
+pub(crate) fn go(plan: Plan, scenario: impl Fn(&Machine, &mut Passive) + Send + 'static) -> Run {
+    run(&Config::default(), &plan, Default::default(), scenario)
+}
+
+/// Memory that whoever wants may touch, as that of a device.
+pub(crate) fn shared(machine: &Machine, len: u64, align: u64) -> Lease<Memory> {
+    let lease = Lease::new(machine.memory(), len, align).unwrap();
+    machine.emit(Event::Handover(lease.range(), Owner::Both, Rule("WDM-024")));
+    lease
 }
