@@ -8,7 +8,9 @@ use bench::narrow::{Habits, Narrow, narrow, request};
 use bench::{Bench, explore};
 use longshore_core::Passive;
 use longshore_core::completion::Verdict;
-use longshore_drydock::reference::{CancelStyle, ReferenceController, ReferenceDevice};
+use longshore_core::machine::Machine as _;
+use longshore_core::machine::Machine as _;
+use longshore_drydock::reference::{CancelStyle, Interrupts, Options, ReferenceController, ReferenceDevice};
 use longshore_wdm::{
     AdapterError, ChannelAttributes, DescriptionVersion, DeviceDescription, DmaSpeed, DmaWidth,
     InterfaceType, MapError, Policy, RegisterError, Setup, State,
@@ -285,10 +287,15 @@ fn the_mark_of_a_cancel_outlives_the_flush_unless_windows_is_followed() {
 #[test]
 fn a_request_line_is_one_controller_s() {
     narrow(1, Habits::default(), |bench, passive| {
+        let options = Options::new().interrupts(Interrupts::None);
         let registers = bench
             .machine
-            .attach("second", Box::new(ReferenceDevice::new(2, 4, false)), &[]);
-        let second = Arc::new(ReferenceController::new(registers, 2, false, CancelStyle::Honest));
+            .attach("second", Box::new(ReferenceDevice::new(options)), &[]);
+        let second = Arc::new(ReferenceController::new(
+            registers,
+            bench.machine.memory(),
+            options,
+        ));
         let refused = bench.platform.register(passive, Setup::new(second)).err();
         assert_eq!(refused, Some(RegisterError::RequestLines));
     });

@@ -111,6 +111,12 @@ impl Port {
         }
     }
 
+    /// Whether the device has something to give, or room that it was told of.
+    pub(crate) fn asks(&self) -> bool {
+        let contents = self.contents();
+        !contents.supply.is_empty() || contents.room.is_some_and(|room| room > 0)
+    }
+
     /// How many of the next `wanted` bytes the device takes.
     pub(crate) fn room(&self, wanted: usize) -> usize {
         let room = self.contents().room;

@@ -87,13 +87,9 @@ pub(crate) const fn width(channel: u32) -> DmaWidth {
 
 pub(crate) fn description(channel: u32) -> DeviceDescription {
     DeviceDescription {
-        channel,
-        request_line: channel,
-        device_address: BusAddress::NULL,
         maximum_length: 0x1_0000,
-        auto_initialize: false,
-        demand_mode: false,
         width: width(channel),
+        ..DeviceDescription::system(channel, channel)
     }
 }
 

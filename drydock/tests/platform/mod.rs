@@ -72,13 +72,10 @@ impl Copy {
         let machine = bench.machine.clone();
         let device = shared(&machine, u64::from(LENGTH), 64);
         let description = DeviceDescription {
-            channel,
-            request_line: channel,
             device_address: device.address(),
             maximum_length: 4096,
-            auto_initialize: false,
-            demand_mode: false,
             width: DmaWidth::BITS_32,
+            ..DeviceDescription::system(channel, channel)
         };
         let adapter = bench.system.adapter(passive, description).unwrap();
         let context = Arc::new(ready(passive, &adapter));

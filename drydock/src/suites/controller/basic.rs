@@ -105,6 +105,9 @@ pub(super) fn device_error(client: &Arc<Client>, passive: &mut Passive) {
 
 /// The bus fails at some byte: DmaError, or complete where all went well before.
 pub(super) fn bus_error(client: &Arc<Client>, passive: &mut Passive) {
+    if !client.site.abilities.bus_errors {
+        return;
+    }
     client.machine.arm(|_| {});
     while client.window().1 < LENGTH {
         if client.start(passive, 1).is_none() {

@@ -4,7 +4,7 @@
 //! completion routine is told, what polling shows and what memory holds.
 //!
 //! Bottom to top:
-//! * `rig`: what is checked, and what it can do;
+//! * `rig`: what is checked, and what it can do; `chips`: the real ones;
 //! * `site`: it, registered;
 //! * `told`: the completion routine;
 //! * `client`: a driver with one transfer, call by call, and `leave`: how it leaves, and what must hold then;
@@ -15,6 +15,7 @@
 
 mod basic;
 mod cancel;
+mod chips;
 mod client;
 mod expect;
 mod leave;
@@ -25,6 +26,7 @@ mod site;
 mod states;
 mod told;
 
+pub use chips::{i8237_rig, pdma_rig};
 pub use rig::{Abilities, Rig, Wired, reference_rig};
 
 use super::{Bay, Check};
