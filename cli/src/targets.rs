@@ -4,11 +4,13 @@ use crate::console::Failure;
 use longshore_drydock::broken::{Exhibit, gallery};
 use longshore_drydock::reference::{CancelStyle, Counter, Interrupts, Options};
 use longshore_drydock::suites::client::check_client;
-use longshore_drydock::suites::controller::reference_rig;
+use longshore_drydock::suites::controller::{i8237_rig, pdma_rig, reference_rig};
 use longshore_drydock::suites::miniport::check_miniport;
 use longshore_drydock::suites::provider::Subject;
 use longshore_drydock::{Bay, Check, Machine, Target, check_controller, check_provider};
 use longshore_engines::cpu::{Config, CpuEngine};
+use longshore_models::i8237::Quirks;
+use longshore_models::pdma::Behaviour;
 use longshore_netdma::Version;
 use std::sync::Arc;
 
@@ -23,6 +25,12 @@ pub(crate) fn built_in() -> Vec<Target> {
     all.extend(references().map(|(name, options)| {
         check_controller(move |bay| reference_rig(bay, options)).named(&format!("reference-{name}"))
     }));
+    all.extend([
+        check_controller(|bay| i8237_rig(bay, [1, 2], Quirks::empty())).named("i8237-bytes"),
+        check_controller(|bay| i8237_rig(bay, [5, 7], Quirks::empty())).named("i8237-words"),
+        check_controller(|bay| pdma_rig(bay, Behaviour::Manual)).named("pdma-manual"),
+        check_controller(|bay| pdma_rig(bay, Behaviour::Qemu)).named("pdma-qemu"),
+    ]);
     let silent = Options::new().interrupts(Interrupts::None);
     all.extend([
         check_miniport(|bay| reference_rig(bay, Options::new())).named("ndis"),
@@ -32,7 +40,7 @@ pub(crate) fn built_in() -> Vec<Target> {
 }
 
 /// The reference controller, with each habit that was seen in the field.
-fn references() -> [(&'static str, Options); 9] {
+fn references() -> [(&'static str, Options); 10] {
     use CancelStyle::{AlwaysTrue, LatchedReportsCancelled, LatchedReportsCompletion};
     let plain = Options::new();
     [
@@ -57,6 +65,13 @@ fn references() -> [(&'static str, Options); 9] {
         ),
         ("narrow", NARROW),
         ("software-loop", SOFTWARE_LOOP),
+        (
+            "common-buffer",
+            Options {
+                common_buffer: true,
+                ..plain
+            },
+        ),
     ]
 }
 

@@ -127,14 +127,18 @@ impl Target {
     ) {
         let mut go = |plan: Plan| {
             let run = scenario.run(&plan, std::mem::take(&mut report.pairs));
-            let summary = (run.armed_points, run.device_bytes);
+            let summary = (run.armed_points, run.device_bytes, run.points);
             self.judge(scenario, plan, run, report);
             if report.scenarios.is_multiple_of(TELL_EVERY) {
                 progress(report.scenarios);
             }
             summary
         };
-        let (points, bytes) = go(Plan::straight());
+        let (points, bytes, all) = go(Plan::straight());
+        if all >= Config::default().point_limit {
+            // It does not end, which is found; to strike it at each of so many points would not end either.
+            return;
+        }
         for seed in 0..effort.seeds.min(scenario.most_seeds) {
             go(Plan::seed(seed));
         }

@@ -8,7 +8,6 @@ use longshore_core::machine::Machine;
 use longshore_core::scatter::Segments;
 use longshore_core::{Event, Passive};
 use longshore_drydock::machine::{Step, What};
-use longshore_drydock::reference::FarEnd;
 use longshore_drydock::{Plan, Run};
 use longshore_hardware::{BusRange, DmaMemory};
 use longshore_ndis::{Assigned, DmaChannel, DmaDescription, NdisStatus, register_dma_channel};

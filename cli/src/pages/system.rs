@@ -8,7 +8,7 @@ use longshore_core::machine::{Cpu, Machine, Signal, Waited};
 use longshore_core::scatter::Segments;
 use longshore_core::{Irql, Passive};
 use longshore_drydock::machine::{Step, View, What};
-use longshore_drydock::reference::{FarEnd, Interrupts, Options, Port, ReferenceController, ReferenceDevice};
+use longshore_drydock::reference::{Interrupts, Options, Port, ReferenceController, ReferenceDevice};
 use longshore_hardware::{BusAddress, BusRange, DmaMemory, Lease};
 use longshore_ndis::NdisStatus;
 use longshore_wdm::{

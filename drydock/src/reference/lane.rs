@@ -150,6 +150,10 @@ impl Lane {
 
     fn transfer(&mut self, memory: &dyn DmaMemory, port: &Port, address: BusAddress, count: usize) -> bool {
         let moved = if self.settings & at::WRITE_TO_DEVICE != 0 {
+            let count = port.room(count);
+            if count == 0 {
+                return false;
+            }
             let mut bytes = vec![0; count];
             memory.read(address, &mut bytes).map(|()| {
                 port.accept(&bytes);

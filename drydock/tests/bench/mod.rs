@@ -10,7 +10,7 @@ use longshore_core::event::{Event, Owner, Rule};
 use longshore_core::machine::{Cpu, Machine as _};
 use longshore_drydock::machine::{Device, Machine, Memory};
 use longshore_drydock::reference::{
-    CancelStyle, FarEnd, Interrupts, Options, ReferenceController, ReferenceDevice,
+    CancelStyle, Interrupts, Options, Port, ReferenceController, ReferenceDevice,
 };
 use longshore_drydock::{Config, Plan, Run, run};
 use longshore_hardware::{BusAddress, Lease};
@@ -31,7 +31,7 @@ pub(crate) struct Bench {
     pub(crate) machine: Machine,
     pub(crate) system: SystemDma<Machine>,
     /// The far end of channel 0.
-    pub(crate) port: Arc<dyn FarEnd>,
+    pub(crate) port: Port,
 }
 
 impl Bench {
@@ -57,7 +57,7 @@ impl Bench {
         };
         let options = Options::new().style(style).interrupts(interrupts);
         let device = ReferenceDevice::new(options);
-        let port = Arc::new(device.port(LINE));
+        let port = device.port(LINE);
         let registers = machine.attach("dma", Box::new(device), std::slice::from_ref(&line));
         let controller = ReferenceController::new(registers, machine.memory(), options);
         let system = SystemDma::register(passive, machine, Setup::new(wrap(controller)).line(line)).unwrap();

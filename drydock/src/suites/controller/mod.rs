@@ -1,22 +1,56 @@
 //! What system DMA must do: a controller, and the stack between it and a driver.
 //!
-//! The suite is a driver. It maps a transfer on channel 0, lets the device move the bytes or cuts it off, and judges
-//! what its completion routine is told, what polling shows and what memory holds.
+//! The suite is a driver. It maps transfers, lets the device move the bytes or cuts it off, and judges what its
+//! completion routine is told, what polling shows and what memory holds.
+//!
+//! Bottom to top:
+//! * `rig`: what is checked, and what it can do; `chips`: the real ones;
+//! * `site`: it, registered;
+//! * `told`: the completion routine;
+//! * `client`: a driver with one transfer, call by call, and `leave`: how it leaves, and what must hold then;
+//! * `basic`: healthy transfers and failing ones;
+//! * `cancel`: cancelled at every point; `loops`: the same for loops;
+//! * `queue`: who waits for a channel;
+//! * `states`: each call in each state, and `expect`: what it must say.
 
-mod driver;
+mod basic;
+mod cancel;
+mod chips;
+mod client;
+mod expect;
+mod leave;
+mod loops;
+mod queue;
 mod rig;
+mod site;
+mod states;
+mod told;
 
+pub use chips::{i8237_rig, pdma_rig};
 pub use rig::{Abilities, Rig, Wired, reference_rig};
 
 use super::{Bay, Check};
 use crate::explore::{Faults, Scenario, Target};
-use crate::machine::{Fault, Machine};
-use driver::{Driver, LENGTH, LONG};
-use longshore_core::machine::{Machine as _, Signal as _};
+use crate::machine::Machine;
+use client::{Client, Terms};
 use longshore_core::{AtMostDispatch, Passive};
-use longshore_hardware::DmaMemory;
-use longshore_wdm::{Adapter, DmaCompletionStatus, MapError, MapRequest, TransferContext};
+use longshore_wdm::{Adapter, MapError, MapRequest, TransferContext};
+use site::Site;
+use states::Pair;
 use std::sync::Arc;
+
+/// Which pieces of a buffer are beyond the controller's reach, so that they go through map registers.
+const PLACES: [(&str, [bool; 3]); 3] = [
+    ("", [false; 3]),
+    ("-mixed", [false, true, false]),
+    ("-beyond", [true; 3]),
+];
+
+/// Random walks of a scenario of the matrix, which is one of hundreds that are alike.
+const MATRIX_SEEDS: u64 = 2;
+
+/// Random walks of a scenario that is about one thing.
+const PARTICULAR_SEEDS: u64 = 50;
 
 /// What maps a transfer: the stack under test. Anything but [`RealStack`] is there to be caught.
 pub trait Stack: Send + Sync {
@@ -55,202 +89,130 @@ pub fn check_controller(build: impl Fn(&Bay<'_>) -> Rig + Send + Sync + 'static)
 
 /// Checks a controller together with a stack.
 pub fn check_stack(build: impl Fn(&Bay<'_>) -> (Rig, Arc<dyn Stack>) + Send + Sync + 'static) -> Check {
-    let build: Build = Arc::new(build);
-    let scenario = |name, act: fn(&Arc<Driver>, &mut Passive)| {
-        let build = Arc::clone(&build);
-        Scenario::new(name, move |machine: &Machine, passive| {
-            if let Some(driver) = Driver::new(machine, passive, &build) {
-                act(&driver, passive);
-                driver.leave(passive);
-            }
-        })
+    let suite = Suite {
+        build: Arc::new(build),
     };
-    let early = Faults {
-        early_interrupts: true,
-        ..Faults::default()
-    };
-    let bus = Faults {
-        bus_errors: true,
-        ..Faults::default()
-    };
+    let mut scenarios = suite.basic();
+    scenarios.extend(suite.cancelled());
+    scenarios.extend(suite.sites());
+    scenarios.extend(suite.states());
     Check::new(Target {
         name: "controller".to_owned(),
         suite: "controller",
-        scenarios: vec![
-            scenario("to-device", to_device).with_faults(early),
-            scenario("from-device", from_device).with_faults(early),
-            scenario("device-error", device_error),
-            scenario("bus-error", bus_error).with_faults(bus),
-            scenario("cancel", cancel),
-            scenario("cancel-flush-free", cancel_flush_free),
-            scenario("starved", starved),
-        ],
+        scenarios,
     })
 }
 
-/// Memory to device: complete, and the device has every byte.
-fn to_device(driver: &Arc<Driver>, passive: &mut Passive) {
-    let _ = driver.memory.write(driver.buffer.address(), &Driver::pattern());
-    driver.machine.arm(|_| {});
-    if !driver.map((&*passive).into(), true) {
-        return;
-    }
-    let status = driver.wait(passive);
-    driver.require(
-        status == Some(DmaCompletionStatus::COMPLETE),
-        "SEED-001-5",
-        || format!("a healthy transfer ended with {status:?}"),
-    );
-    driver.flush((&*passive).into(), true);
-    let taken = driver.port.taken();
-    driver.require(taken == Driver::pattern(), "SEED-000-3", || {
-        format!("the device got {taken:?}")
-    });
+/// Makes the scenarios of one controller.
+struct Suite {
+    build: Build,
 }
 
-/// Device to memory: complete, and memory has every byte.
-fn from_device(driver: &Arc<Driver>, passive: &mut Passive) {
-    driver.port.supply(&Driver::pattern());
-    driver.machine.arm(|_| {});
-    if !driver.map((&*passive).into(), false) {
-        return;
+impl Suite {
+    /// A scenario of the whole site.
+    fn site(
+        &self,
+        name: impl Into<Arc<str>>,
+        act: impl Fn(&Arc<Site>, &mut Passive) + Send + Sync + 'static,
+    ) -> Scenario {
+        let build = Arc::clone(&self.build);
+        Scenario::new(name, move |machine: &Machine, passive| {
+            if let Some(site) = Site::new(machine, passive, &build) {
+                act(&site, passive);
+                machine.disarm();
+                let in_use = site.registers.in_use();
+                site.require(in_use == 0, "PAIN-18", || {
+                    format!("{in_use} map registers were not given back")
+                });
+            }
+        })
     }
-    let status = driver.wait(passive);
-    driver.require(
-        status == Some(DmaCompletionStatus::COMPLETE),
-        "SEED-001-5",
-        || format!("a healthy transfer ended with {status:?}"),
-    );
-    driver.flush((&*passive).into(), false);
-    let bytes = driver.bytes();
-    driver.require(bytes == Driver::pattern(), "SEED-000-3", || {
-        format!("memory holds {bytes:?}")
-    });
-}
 
-/// The device fails in the middle: DmaError.
-fn device_error(driver: &Arc<Driver>, passive: &mut Passive) {
-    driver.port.supply(&Driver::pattern());
-    driver.port.fail_at(u64::from(LENGTH / 2));
-    if !driver.map((&*passive).into(), false) {
-        return;
+    /// A scenario of one client that holds its channel.
+    fn one(&self, name: impl Into<Arc<str>>, terms: Terms, act: fn(&Arc<Client>, &mut Passive)) -> Scenario {
+        self.site(name, move |site, passive| {
+            if terms.looped && !site.abilities.loops {
+                return;
+            }
+            let Some(client) = Client::new(site, passive, terms) else {
+                return;
+            };
+            if client.take_channel(passive) {
+                act(&client, passive);
+                client.leave(passive);
+            }
+        })
     }
-    let status = driver.wait(passive);
-    driver.require(status == Some(DmaCompletionStatus::ERROR), "SEED-000-4", || {
-        format!("a transfer that failed ended with {status:?}")
-    });
-    driver.flush((&*passive).into(), false);
-    let bytes = driver.bytes();
-    let untouched = bytes[LENGTH as usize / 2..].iter().all(|&byte| byte == 0);
-    driver.require(untouched, "WDM-023", || {
-        format!("bytes behind the error were moved: {bytes:?}")
-    });
-}
 
-/// The bus fails at some byte: DmaError, or complete where all went well before.
-fn bus_error(driver: &Arc<Driver>, passive: &mut Passive) {
-    driver.port.supply(&Driver::pattern());
-    driver.machine.arm(|_| {});
-    if !driver.map((&*passive).into(), false) {
-        return;
+    fn basic(&self) -> Vec<Scenario> {
+        let early = Faults {
+            early_interrupts: true,
+            ..Faults::default()
+        };
+        let bus = Faults {
+            bus_errors: true,
+            ..Faults::default()
+        };
+        let receive = Terms::RECEIVE;
+        vec![
+            self.one("to-device", Terms::SEND, basic::healthy)
+                .with_faults(early),
+            self.one("from-device", receive, basic::healthy)
+                .with_faults(early),
+            self.one("device-error", receive, basic::device_error),
+            self.one("bus-error", receive, basic::bus_error).with_faults(bus),
+            self.one("starved", receive, basic::starved),
+            self.one("cancel-twice", receive, cancel::twice),
+            self.one("cancel-error", receive, cancel::error),
+            self.one("cancel-flush-free", receive, cancel::flush_free),
+        ]
     }
-    let status = driver.wait(passive);
-    let broken = matches!(driver.machine.fault(), Some(Fault::BusError(_)));
-    let wanted = if broken {
-        DmaCompletionStatus::ERROR
-    } else {
-        DmaCompletionStatus::COMPLETE
-    };
-    driver.require(status == Some(wanted), "SEED-000-4", || {
-        format!("the transfer ended with {status:?}")
-    });
-    driver.flush((&*passive).into(), false);
-}
 
-/// A cancel at any point: exactly one truthful outcome.
-fn cancel(driver: &Arc<Driver>, passive: &mut Passive) {
-    driver.port.supply(&Driver::pattern());
-    if !driver.map((&*passive).into(), false) {
-        return;
-    }
-    let striker = Arc::clone(driver);
-    driver.machine.arm(move |dispatch| {
-        if striker.claim() {
-            let answer = striker.adapter.cancel_mapped(dispatch, &striker.context);
-            striker.require(answer.is_ok(), "A-11", || {
-                format!("the first cancel failed: {answer:?}")
-            });
-            striker.settled.set();
+    /// A cancel at every point: both ways, in one go and looped.
+    fn cancelled(&self) -> Vec<Scenario> {
+        let mut all = Vec::new();
+        for (way, write) in [("to", true), ("from", false)] {
+            let terms = Terms {
+                write,
+                ..Terms::RECEIVE
+            };
+            let looped = Terms {
+                looped: true,
+                ..terms
+            };
+            for (name, beyond) in PLACES {
+                let terms = Terms { beyond, ..terms };
+                let looped = Terms { beyond, ..looped };
+                all.push(self.one(format!("cancel-{way}{name}"), terms, cancel::pieces));
+                all.push(self.one(format!("loop-{way}{name}"), looped, loops::looped));
+                all.push(self.one(format!("flush-{way}{name}"), terms, cancel::flush_early));
+            }
         }
-    });
-    let status = driver.wait(passive);
-    if !driver.claim() {
-        let _ = driver.settled.wait_for(passive, LONG);
+        let looped = Terms {
+            looped: true,
+            ..Terms::RECEIVE
+        };
+        all.push(self.one("loop-error", looped, loops::error));
+        all
     }
-    let truthful = match status {
-        Some(DmaCompletionStatus::COMPLETE) => driver.port.moved() == u64::from(LENGTH),
-        Some(DmaCompletionStatus::CANCELLED) => driver.machine.struck(),
-        _ => false,
-    };
-    let moved = driver.port.moved();
-    driver.require(truthful, "WDM-185", || {
-        format!("the outcome was {status:?}, with {moved} bytes moved")
-    });
-    let moved = driver.port.moved();
-    driver.flush((&*passive).into(), false);
-    let bytes = driver.bytes();
-    let expected: Vec<u8> = Driver::pattern()
-        .into_iter()
-        .enumerate()
-        .map(|(at, byte)| if (at as u64) < moved { byte } else { 0 })
-        .collect();
-    driver.require(bytes == expected, "PAIN-08", || {
-        format!("{moved} bytes were moved, memory holds {bytes:?}")
-    });
-}
 
-/// Cancel, flush and free in one go, without waiting for the callback, which still comes exactly once.
-fn cancel_flush_free(driver: &Arc<Driver>, passive: &mut Passive) {
-    driver.port.supply(&Driver::pattern());
-    if !driver.map((&*passive).into(), false) {
-        return;
+    fn sites(&self) -> impl Iterator<Item = Scenario> {
+        let all = [
+            self.site("bound-again", basic::bound_again),
+            self.site("two-channels", basic::two_channels),
+            self.site("in-turn", queue::in_turn),
+            self.site("marked", queue::marked),
+            self.site("two-cpus", queue::from_two_cpus),
+        ];
+        all.into_iter()
+            .map(|scenario| scenario.with_at_most(PARTICULAR_SEEDS))
     }
-    (0..6).for_each(|_| driver.machine.relax());
-    driver.machine.raise(passive, |dispatch| {
-        let answer = driver.adapter.cancel_mapped(dispatch, &driver.context);
-        driver.require(answer.is_ok(), "A-11", || {
-            format!("the first cancel failed: {answer:?}")
-        });
-        let again = driver.adapter.cancel_mapped(dispatch, &driver.context);
-        driver.require(again.is_err(), "RL-05", || "a second cancel succeeded".into());
-        driver.flush(dispatch.into(), false);
-    });
-}
 
-/// The device never gives its last byte: the transfer goes on until it is cancelled, and then ends (PAIN-14).
-fn starved(driver: &Arc<Driver>, passive: &mut Passive) {
-    driver.port.supply(&Driver::pattern()[..LENGTH as usize - 4]);
-    if !driver.map((&*passive).into(), false) {
-        return;
+    /// Each call in each state.
+    fn states(&self) -> impl Iterator<Item = Scenario> {
+        Pair::all().map(|(name, pair)| {
+            self.site(name, move |site, passive| pair.run(site, passive))
+                .with_at_most(MATRIX_SEEDS)
+        })
     }
-    (0..30).for_each(|_| driver.machine.relax());
-    let early = driver.told();
-    driver.require(early.is_empty(), "SEED-001-9", || {
-        format!("told {early:?} before all bytes were moved")
-    });
-    let left = driver.adapter.read_counter(&*passive);
-    driver.require(left >= 4 || !driver.counts, "WDM-212", || {
-        format!("the counter reads {left}, but 4 bytes were never given")
-    });
-    let answer = driver.adapter.cancel_mapped(&*passive, &driver.context);
-    driver.require(answer.is_ok(), "PAIN-14", || {
-        format!("a starved transfer was not cancelled: {answer:?}")
-    });
-    let status = driver.wait(passive);
-    driver.require(
-        status == Some(DmaCompletionStatus::CANCELLED),
-        "SEED-000-5",
-        || format!("a cancelled transfer that was not complete ended with {status:?}"),
-    );
-    driver.flush((&*passive).into(), false);
 }

@@ -32,6 +32,10 @@ pub struct Abilities {
     pub set_period: Option<u32>,
     /// A device can tell it of an error.
     pub errors: bool,
+    /// It sees when memory does not answer.
+    pub bus_errors: bool,
+    /// A device that has nothing to give keeps it waiting.
+    pub starves: bool,
 }
 
 impl Abilities {
@@ -40,6 +44,8 @@ impl Abilities {
         loops: false,
         set_period: None,
         errors: false,
+        bus_errors: false,
+        starves: false,
     };
 }
 
@@ -82,6 +88,8 @@ pub fn reference_rig(bay: &Bay<'_>, options: Options) -> Rig {
             loops: true,
             set_period: (options.interrupts != Interrupts::None).then_some(SET_PERIOD),
             errors: true,
+            bus_errors: true,
+            starves: true,
         },
     }
 }
