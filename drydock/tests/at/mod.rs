@@ -73,7 +73,7 @@ pub(crate) fn bench_of(machine: &Machine, passive: &Passive, ports: impl Registe
     Bench {
         machine: machine.clone(),
         system: SystemDma::register(passive, machine, setup).unwrap(),
-        port: Arc::new(Port::default()),
+        port: Port::default(),
     }
 }
 

@@ -46,7 +46,7 @@ pub(crate) fn register(
     Bench {
         machine: machine.clone(),
         system: SystemDma::register(passive, machine, setup).unwrap(),
-        port: Arc::new(Port::default()),
+        port: Port::default(),
     }
 }
 
