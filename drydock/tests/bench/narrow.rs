@@ -5,7 +5,7 @@ use longshore_core::machine::{Cpu, Machine as _, Signal as _};
 use longshore_core::scatter::Segments;
 use longshore_core::{NtStatus, Passive};
 use longshore_drydock::machine::{Device, Machine, Memory};
-use longshore_drydock::reference::{CancelStyle, FarEnd, Options, ReferenceController, ReferenceDevice};
+use longshore_drydock::reference::{CancelStyle, Options, Port, ReferenceController, ReferenceDevice};
 use longshore_drydock::{Plan, Run};
 use longshore_hardware::{BusAddress, BusRange, DmaMemory, Lease};
 use longshore_wdm::{
@@ -109,7 +109,7 @@ pub(crate) struct Narrow {
     pub(crate) system: SystemDma<Machine>,
     pub(crate) pool: MapRegisters<Machine>,
     pub(crate) controller: Arc<Limited>,
-    pub(crate) port: Arc<dyn FarEnd>,
+    pub(crate) port: Port,
 }
 
 /// How the controller and its channels differ from the usual ones.
@@ -125,9 +125,10 @@ pub(crate) struct Habits {
 impl Narrow {
     pub(crate) fn new(machine: &Machine, passive: &Passive, habits: Habits) -> Self {
         let line = machine.line(passive, "narrow", Cpu(1));
-        let options = Options::new().style(habits.style.unwrap_or(CancelStyle::Honest));
+        let style = habits.style.unwrap_or(CancelStyle::Honest);
+        let options = Options::new().style(style);
         let device = ReferenceDevice::new(options);
-        let port = Arc::new(device.port(0));
+        let port = device.port(0);
         let registers = machine.attach("narrow", Box::new(device), std::slice::from_ref(&line));
         let inner = ReferenceController::new(registers, machine.memory(), options);
         let attributes = ControllerAttributes {
