@@ -181,6 +181,8 @@ mod tests {
                 assert_eq!(row.matches(" |").count(), states + 1, "{row}");
             }
         }
+        let codes = page.lines().filter(|line| line.starts_with("| 0x")).count();
+        assert_eq!(codes, CODES.len());
         assert!(page.contains("| Abort | write halted → Aborted |"), "{page}");
     }
 
