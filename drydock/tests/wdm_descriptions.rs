@@ -19,7 +19,7 @@ fn refused(bench: &Narrow, passive: &Passive, description: DeviceDescription) ->
     bench.platform.adapter(passive, description).err()
 }
 
-/// Proves: WDM-050, WDM-051, WDM-059, WDM-063, WDM-064, WDM-067, WDM-100, WDM-104, WDM-105.
+/// Proves: WDM-050, WDM-059, WDM-060, WDM-063, WDM-064, WDM-066, WDM-067, WDM-068, WDM-100, WDM-104.
 #[test]
 fn what_cannot_be_served_is_refused_and_named() {
     narrow(1, Habits::default(), |bench, passive| {
@@ -131,7 +131,7 @@ fn what_cannot_be_served_is_refused_and_named() {
     });
 }
 
-/// Proves: WDM-052, WDM-056, WDM-057, WDM-062.
+/// Proves: WDM-051, WDM-056, WDM-057.
 #[test]
 fn a_bus_master_s_reach_is_what_its_version_says() {
     let master = DeviceDescription {
@@ -185,7 +185,7 @@ fn a_bus_master_s_reach_is_what_its_version_says() {
     }
 }
 
-/// Proves: WDM-054, WDM-055, WDM-058, A-20.
+/// Proves: WDM-054, WDM-055, WDM-058.
 #[test]
 fn flags_count_only_where_they_are_meant() {
     let all = DeviceDescription {
@@ -281,7 +281,6 @@ fn the_mark_of_a_cancel_outlives_the_flush_unless_windows_is_followed() {
     }
 }
 
-/// Proves: WDM-305, WDM-309.
 #[test]
 fn a_request_line_is_one_controller_s() {
     narrow(1, Habits::default(), |bench, passive| {
@@ -294,7 +293,7 @@ fn a_request_line_is_one_controller_s() {
     });
 }
 
-/// Proves: WDM-307, WDM-313.
+/// Proves: WDM-313.
 #[test]
 fn channels_get_their_common_buffers_after_the_controller_is_ready_and_in_order() {
     let channel = ChannelAttributes {

@@ -116,7 +116,7 @@ fn no_fragment_crosses_a_boundary() {
 
 /// A few thousand odd buffers: whatever the limits, the plan keeps them, and every byte is where the device finds it.
 ///
-/// Proves: WDM-080, WDM-277.
+/// Proves: WDM-080.
 #[test]
 fn every_plan_keeps_the_limits_and_maps_each_byte_once() {
     let mut seed = 0x1234_5678_9abc_def0_u64;
