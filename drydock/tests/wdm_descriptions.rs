@@ -12,7 +12,7 @@ use longshore_core::machine::Machine as _;
 use longshore_drydock::reference::{CancelStyle, Interrupts, Options, ReferenceController, ReferenceDevice};
 use longshore_wdm::{
     AdapterError, ChannelAttributes, DescriptionVersion, DeviceDescription, DmaSpeed, DmaWidth,
-    InterfaceType, MapError, Policy, RegisterError, Setup, State,
+    InterfaceType, MapError, Policy, PortWidths, RegisterError, Setup, State,
 };
 use std::sync::Arc;
 
@@ -320,6 +320,37 @@ fn channels_get_their_common_buffers_after_the_controller_is_ready_and_in_order(
                 "buffer of 100 for 1, in reach: true",
             ];
             assert_eq!(told, wanted);
+        },
+    );
+}
+
+/// Proves: WDM-063.
+#[test]
+fn a_port_that_the_controller_does_not_serve_gets_no_adapter() {
+    let widths = Some(PortWidths::BITS_16.with(PortWidths::BITS_32));
+    narrow(
+        1,
+        Habits {
+            widths,
+            ..Habits::default()
+        },
+        |bench, passive| {
+            let of = |width| {
+                let description = DeviceDescription {
+                    width,
+                    maximum_length: 1,
+                    ..DeviceDescription::system(0, 0)
+                };
+                refused(bench, passive, description)
+            };
+            let bad = Some(AdapterError::BadWidth);
+            let all = [
+                DmaWidth::BITS_8,
+                DmaWidth::BITS_16,
+                DmaWidth::BITS_32,
+                DmaWidth::BITS_64,
+            ];
+            assert_eq!(all.map(of), [bad, None, None, bad]);
         },
     );
 }

@@ -10,8 +10,8 @@ use longshore_drydock::{Plan, Run};
 use longshore_hardware::{BusAddress, BusRange, DmaMemory, Lease};
 use longshore_wdm::{
     Adapter, Allocation, AllocationFlags, ChannelAttributes, Controller, ControllerAttributes,
-    DeviceDescription, DmaWidth, InterruptType, MapRegisters, MapRequest, Platform, Policy, Program,
-    ProgramError, RegisterBase, Setup, SystemDma, TransferContext,
+    DeviceDescription, DmaWidth, InterruptType, MapRegisters, MapRequest, Platform, Policy, PortWidths,
+    Program, ProgramError, RegisterBase, Setup, SystemDma, TransferContext,
 };
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
@@ -119,6 +119,8 @@ pub(crate) struct Habits {
     pub(crate) policy: Policy,
     /// The controller's count means nothing.
     pub(crate) countless: bool,
+    /// The only ports it serves.
+    pub(crate) widths: Option<PortWidths>,
     pub(crate) style: Option<CancelStyle>,
 }
 
@@ -134,6 +136,7 @@ impl Narrow {
         let attributes = ControllerAttributes {
             address_width: WIDTH,
             counter_available: !habits.countless,
+            port_widths: habits.widths.unwrap_or(PortWidths::UNLIMITED),
             ..inner.attributes()
         };
         let controller = Arc::new(Limited {
