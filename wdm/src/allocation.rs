@@ -124,21 +124,30 @@ impl<M: Machine> Adapter<M> {
         request: Allocation<M>,
     ) -> Result<Option<RegisterBase>, AllocationRefused<M>> {
         called(self.machine(), "AllocateAdapterChannelEx", || {
-            let refuse = |why, request| Err(AllocationRefused { why, request });
-            if !request.flags.are_known() {
-                return refuse(AllocateError::UnknownFlags, request);
-            }
-            if request.registers > self.map_registers() {
-                return refuse(AllocateError::TooManyRegisters, request);
-            }
-            if request.flags.is_synchronous() {
-                return self.allocate_now(dispatch, context, request);
-            }
-            if request.routine.is_none() {
-                return refuse(AllocateError::NoRoutine, request);
-            }
-            self.allocate_in_turn(dispatch, context, request).map(|()| None)
+            self.allocate(dispatch, context, request)
         })
+    }
+
+    pub(crate) fn allocate(
+        &self,
+        dispatch: &Dispatch,
+        context: &TransferContext,
+        request: Allocation<M>,
+    ) -> Result<Option<RegisterBase>, AllocationRefused<M>> {
+        let refuse = |why, request| Err(AllocationRefused { why, request });
+        if !request.flags.are_known() {
+            return refuse(AllocateError::UnknownFlags, request);
+        }
+        if request.registers > self.map_registers() {
+            return refuse(AllocateError::TooManyRegisters, request);
+        }
+        if request.flags.is_synchronous() {
+            return self.allocate_now(dispatch, context, request);
+        }
+        if request.routine.is_none() {
+            return refuse(AllocateError::NoRoutine, request);
+        }
+        self.allocate_in_turn(dispatch, context, request).map(|()| None)
     }
 
     /// From which pool so many map registers come; none if the device reaches everything, or none are wanted.
