@@ -1,9 +1,7 @@
-//! Which pairs of state and input of a table some runs have seen, and which they have not: of the NetDMA channel's, and
-//! of the WDM transfer's.
+//! Which pairs of state and input of the NetDMA channel's table some runs have seen, and which they have not.
 
 use crate::machine::Pairs;
 use longshore_netdma::state::{Input, State, TABLE, cannot_happen};
-use longshore_wdm::state as wdm;
 use std::collections::HashSet;
 use std::fmt;
 
@@ -21,46 +19,22 @@ pub struct Coverage {
 }
 
 impl Coverage {
-    /// Compares these pairs of state and input with the NetDMA channel's table. Pairs of other tables may be among
-    /// them.
+    /// Compares these pairs of state and input with the table. Pairs of other tables may be among them.
     pub fn of<'a>(pairs: impl Iterator<Item = (&'a str, &'a str, &'a str)>) -> Self {
+        let seen: HashSet<_> = pairs
+            .filter(|(table, ..)| *table == TABLE)
+            .map(|(_, state, input)| (state, input))
+            .collect();
         let all = State::ALL
             .into_iter()
             .flat_map(|state| Input::ALL.into_iter().map(move |input| (state, input)));
-        let all = all.map(|(state, input)| {
-            let impossible = cannot_happen(state, input).is_some();
-            (state.name(), input.name(), impossible)
-        });
-        Self::compare(TABLE, all, pairs)
-    }
-
-    /// The same with the WDM transfer's table.
-    pub fn of_transfers<'a>(pairs: impl Iterator<Item = (&'a str, &'a str, &'a str)>) -> Self {
-        let all = wdm::State::ALL
-            .iter()
-            .flat_map(|&state| wdm::Input::ALL.iter().map(move |&input| (state, input)));
-        let all = all.map(|(state, input)| {
-            let impossible = wdm::cannot_happen(state, input);
-            (state.name(), input.name(), impossible)
-        });
-        Self::compare(wdm::TABLE, all, pairs)
-    }
-
-    /// Compares pairs with all those of a table, each of which says whether it cannot happen.
-    fn compare<'a>(
-        table: &str,
-        all: impl Iterator<Item = (&'static str, &'static str, bool)>,
-        pairs: impl Iterator<Item = (&'a str, &'a str, &'a str)>,
-    ) -> Self {
-        let seen: HashSet<_> = pairs
-            .filter(|(of, ..)| *of == table)
-            .map(|(_, state, input)| (state, input))
-            .collect();
-        let (impossible, possible): (Vec<_>, Vec<_>) = all.partition(|(.., impossible)| *impossible);
+        let (impossible, possible): (Vec<_>, Vec<_>) =
+            all.partition(|(state, input)| cannot_happen(*state, *input).is_some());
         let missing: Vec<_> = possible
             .iter()
-            .filter(|(state, input, _)| !seen.contains(&(*state, *input)))
-            .map(|(state, input, _)| format!("{state}/{input}"))
+            .map(|(state, input)| (state.name(), input.name()))
+            .filter(|pair| !seen.contains(pair))
+            .map(|(state, input)| format!("{state}/{input}"))
             .collect();
         Self {
             seen: possible.len() - missing.len(),
@@ -113,19 +87,6 @@ mod tests {
         assert_eq!(one.seen, 1);
         assert!(one.missing.contains(&"Fresh/Append".to_owned()));
         assert!(one.to_string().contains("Fresh/Append"));
-    }
-
-    #[test]
-    fn a_transfer_s_table_is_looked_at_alone() {
-        let none = Coverage::of_transfers([(TABLE, "Ready", "Put")].into_iter());
-        let all = wdm::State::ALL.len() * wdm::Input::ALL.len();
-        assert_eq!((none.seen, none.possible + none.impossible), (0, all));
-        let seen = [(wdm::TABLE, "Wait", "Grant"), (wdm::TABLE, "Done", "Grant")];
-        assert_eq!(
-            Coverage::of_transfers(seen.into_iter()).seen,
-            1,
-            "no grant in Done"
-        );
     }
 
     /// An event that the table says cannot come does not count, should an engine ever note it.

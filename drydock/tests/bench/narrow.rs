@@ -34,6 +34,8 @@ pub(crate) struct Limited {
     pub(crate) refuses: AtomicBool,
     /// The fragments of each program.
     pub(crate) programs: Mutex<Vec<Vec<BusRange>>>,
+    /// The request line, the device's address, and whether it is on demand, of each program.
+    pub(crate) hints: Mutex<Vec<(u32, u64, bool)>>,
     /// What was reported, in its order.
     pub(crate) told: Mutex<Vec<String>>,
 }
@@ -72,6 +74,11 @@ impl Controller for Limited {
         if self.refuses.swap(false, Ordering::Relaxed) {
             return Err(ProgramError::Gone);
         }
+        self.hints.lock().unwrap().push((
+            program.request_line,
+            program.device_address.raw(),
+            program.demand_mode,
+        ));
         let fragments = program.segments.iter().collect();
         self.programs.lock().unwrap().push(fragments);
         self.inner.program(channel, program)
@@ -145,6 +152,7 @@ impl Narrow {
             channel: habits.channel,
             refuses: AtomicBool::new(false),
             programs: Mutex::default(),
+            hints: Mutex::default(),
             told: Mutex::default(),
         });
         let below = BusAddress::new(REACH);
