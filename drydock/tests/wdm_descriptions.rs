@@ -9,7 +9,6 @@ use bench::{Bench, explore};
 use longshore_core::Passive;
 use longshore_core::completion::Verdict;
 use longshore_core::machine::Machine as _;
-use longshore_core::machine::Machine as _;
 use longshore_drydock::reference::{CancelStyle, Interrupts, Options, ReferenceController, ReferenceDevice};
 use longshore_wdm::{
     AdapterError, ChannelAttributes, DescriptionVersion, DeviceDescription, DmaSpeed, DmaWidth,
