@@ -75,14 +75,13 @@ pub(super) fn device_error(client: &Arc<Client>, passive: &mut Passive) {
     if !client.site.abilities.errors {
         return;
     }
-    client.far.fail_at(u64::from(LENGTH / 2));
     let mut before = 0;
     while client.window().1 < LENGTH {
+        // A map that ends before that byte is well, and the device begins to count anew with the next one.
+        client.far.fail_at(u64::from(LENGTH / 2 - before));
         let Some(mapped) = client.start(passive, 1) else {
             return;
         };
-        // A map that ends before that byte is well, and the device begins to count anew with the next one.
-        client.far.fail_at(u64::from(LENGTH / 2 - before));
         let well = before + mapped <= LENGTH / 2;
         let wanted = if well {
             DmaCompletionStatus::COMPLETE
