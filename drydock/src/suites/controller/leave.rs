@@ -30,6 +30,14 @@ impl Client {
                         .cancel_adapter_channel(&*passive, &self.context, device);
                     self.require(taken, "WDM-140", || "a waiting request was not taken back".into());
                 }
+                State::Kept => {
+                    let freed = self
+                        .machine
+                        .raise(passive, |dispatch| self.free_registers(dispatch));
+                    self.require(freed == Some(Ok(())), "WDM-194", || {
+                        format!("registers that were kept were not freed: {freed:?}")
+                    });
+                }
                 _ => return,
             }
         }
