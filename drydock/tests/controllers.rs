@@ -1,5 +1,6 @@
 //! The controllers of this project keep the system DMA contract, with every habit that was seen in the field.
 
+use longshore_drydock::coverage::{Coverage, Table};
 use longshore_drydock::reference::{CancelStyle, Counter, Interrupts, Options};
 use longshore_drydock::suites::controller::{i8237_rig, pdma_rig, reference_rig};
 use longshore_drydock::{Check, Effort, check_controller};
@@ -12,7 +13,7 @@ fn reference(options: Options) -> Check {
         .at_every_point()
 }
 
-/// Proves: WDM-133, WDM-162, WDM-211, WDM-319, R5, R6, RL-10, RL-11, RL-12, PAIN-11, PAIN-16, A-19, A-31, A-32.
+/// Proves: WDM-133, WDM-210, WDM-211, WDM-213, R5, R6, RL-10, RL-11, RL-12, PAIN-11, A-19, A-31, A-32.
 ///
 /// Each call in each state says what part 9 says; a loop tells of its periods and then once of its end, its count never
 /// goes back within a lap, and what follows a cancelled transfer hears nothing of it.
@@ -48,7 +49,7 @@ fn a_count_that_is_wiped_or_not_there_spoils_nothing() {
     }
 }
 
-/// Proves: RL-24, RL-27, WDM-310.
+/// Proves: RL-24, RL-27.
 ///
 /// A line for each channel, request lines that are not the system's first, one register read for several interrupts,
 /// and loops that are sent on in software.
@@ -62,6 +63,20 @@ fn lines_of_its_own_and_loops_in_software() {
         ..Options::new()
     })
     .assert();
+}
+
+/// Proves: RL-26.
+#[test]
+fn a_flush_that_does_nothing_leaves_nothing_behind() {
+    use CancelStyle::{Honest, LatchedReportsCancelled, LatchedReportsCompletion};
+    for style in [Honest, LatchedReportsCompletion, LatchedReportsCancelled] {
+        reference(Options {
+            empty_flush: true,
+            style,
+            ..Options::new()
+        })
+        .assert();
+    }
 }
 
 #[test]
@@ -88,6 +103,15 @@ fn fragments_that_stand_in_a_common_buffer() {
         ..Options::new()
     })
     .assert();
+}
+
+/// No call in no state is left out, and nothing is counted that nobody showed.
+#[test]
+fn every_pair_of_the_transfer_s_table_is_seen() {
+    let report = reference(Options::new()).run();
+    let coverage = Coverage::of_pairs(Table::Transfer, &report.pairs);
+    assert_eq!(coverage.missing, Vec::<String>::new());
+    assert_eq!((coverage.seen, coverage.impossible), (210, 246));
 }
 
 /// The real ones: no interrupt and no errors, or no loops, no fragments and a window of memory for a device.

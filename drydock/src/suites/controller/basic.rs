@@ -163,8 +163,18 @@ pub(super) fn starved(client: &Arc<Client>, passive: &mut Passive) {
         || format!("a cancelled transfer that was not complete ended with {status:?}"),
     );
     let moved = client.far.moved();
+    let left = client.adapter.read_counter(&*passive);
     client.flush((&*passive).into());
     client.check_data(moved);
+    let kept = client.adapter.read_counter(&*passive);
+    let right = if client.site.counts() {
+        kept == left && left >= 4
+    } else {
+        kept == 0
+    };
+    client.require(right, "A-19", || {
+        format!("the counter read {left} before the flush and {kept} after it")
+    });
 }
 
 /// A device that is given back and taken up anew has its channel again (RL-26).
