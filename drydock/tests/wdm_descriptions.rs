@@ -10,9 +10,10 @@ use longshore_core::Passive;
 use longshore_core::completion::Verdict;
 use longshore_core::machine::Machine as _;
 use longshore_drydock::reference::{CancelStyle, Interrupts, Options, ReferenceController, ReferenceDevice};
+use longshore_hardware::BusAddress;
 use longshore_wdm::{
     AdapterError, ChannelAttributes, DescriptionVersion, DeviceDescription, DmaSpeed, DmaWidth,
-    InterfaceType, MapError, Policy, RegisterError, Setup, State,
+    InterfaceType, MapError, MapRequest, Policy, PortWidths, RegisterError, Setup, State,
 };
 use std::sync::Arc;
 
@@ -20,7 +21,7 @@ fn refused(bench: &Narrow, passive: &Passive, description: DeviceDescription) ->
     bench.platform.adapter(passive, description).err()
 }
 
-/// Proves: WDM-050, WDM-051, WDM-059, WDM-063, WDM-064, WDM-067, WDM-100, WDM-104, WDM-105.
+/// Proves: WDM-050, WDM-059, WDM-060, WDM-063, WDM-064, WDM-066, WDM-067, WDM-068, WDM-100, WDM-104.
 #[test]
 fn what_cannot_be_served_is_refused_and_named() {
     narrow(1, Habits::default(), |bench, passive| {
@@ -132,7 +133,7 @@ fn what_cannot_be_served_is_refused_and_named() {
     });
 }
 
-/// Proves: WDM-052, WDM-056, WDM-057, WDM-062.
+/// Proves: WDM-051, WDM-056, WDM-057.
 #[test]
 fn a_bus_master_s_reach_is_what_its_version_says() {
     let master = DeviceDescription {
@@ -186,7 +187,7 @@ fn a_bus_master_s_reach_is_what_its_version_says() {
     }
 }
 
-/// Proves: WDM-054, WDM-055, WDM-058, A-20.
+/// Proves: WDM-054, WDM-055, WDM-058.
 #[test]
 fn flags_count_only_where_they_are_meant() {
     let all = DeviceDescription {
@@ -282,7 +283,6 @@ fn the_mark_of_a_cancel_outlives_the_flush_unless_windows_is_followed() {
     }
 }
 
-/// Proves: WDM-305, WDM-309.
 #[test]
 fn a_request_line_is_one_controller_s() {
     narrow(1, Habits::default(), |bench, passive| {
@@ -300,7 +300,7 @@ fn a_request_line_is_one_controller_s() {
     });
 }
 
-/// Proves: WDM-307, WDM-313.
+/// Proves: WDM-313.
 #[test]
 fn channels_get_their_common_buffers_after_the_controller_is_ready_and_in_order() {
     let channel = ChannelAttributes {
@@ -323,6 +323,75 @@ fn channels_get_their_common_buffers_after_the_controller_is_ready_and_in_order(
             assert_eq!(told, wanted);
         },
     );
+}
+
+/// Proves: WDM-063.
+#[test]
+fn a_port_that_the_controller_does_not_serve_gets_no_adapter() {
+    let widths = Some(PortWidths::BITS_16.with(PortWidths::BITS_32));
+    narrow(
+        1,
+        Habits {
+            widths,
+            ..Habits::default()
+        },
+        |bench, passive| {
+            let of = |width| {
+                let description = DeviceDescription {
+                    width,
+                    maximum_length: 1,
+                    ..DeviceDescription::system(0, 0)
+                };
+                refused(bench, passive, description)
+            };
+            let bad = Some(AdapterError::BadWidth);
+            let all = [
+                DmaWidth::BITS_8,
+                DmaWidth::BITS_16,
+                DmaWidth::BITS_32,
+                DmaWidth::BITS_64,
+            ];
+            assert_eq!(all.map(of), [bad, None, None, bad]);
+        },
+    );
+}
+
+/// Proves: A-20, WDM-061, WDM-069, WDM-070, WDM-155.
+#[test]
+fn a_controller_is_told_line_port_and_mode_as_the_version_has_them() {
+    narrow(1, Habits::default(), |bench, passive| {
+        let third = DeviceDescription {
+            demand_mode: true,
+            device_address: BusAddress::new(0x100),
+            ..DeviceDescription::system(0, 1)
+        };
+        let second = DeviceDescription {
+            version: DescriptionVersion::V2,
+            request_line: 77,
+            ..third
+        };
+        let first = DeviceDescription {
+            version: DescriptionVersion::V1,
+            ..second
+        };
+        for description in [third, second, first] {
+            let adapter = bench.adapter_of(passive, description);
+            let context = ready(passive, &adapter);
+            let buffer = bench.buffer(4, false, 0);
+            let segments = [buffer.range()];
+            bench.port.supply(&[1; 4]);
+            bench.allocate(passive, &adapter, &context, 0).unwrap();
+            let wanted = MapRequest {
+                device_offset: 8,
+                ..request(&segments, 4, false)
+            };
+            bench.map_and_wait(passive, &adapter, &context, wanted);
+            flush(&adapter, &*passive, &context, buffer.range(), 4, false);
+            bench.free(passive, &adapter, &context);
+        }
+        let hints = bench.controller.hints.lock().unwrap().clone();
+        assert_eq!(hints, [(1, 0x108, true), (0, 0x108, true), (0, 0x108, false)]);
+    });
 }
 
 /// Several adapters for one channel take turns.

@@ -65,7 +65,7 @@ fn pair(bench: &Narrow, passive: &Passive) -> [(Adapter<Machine>, TransferContex
     })
 }
 
-/// Proves: WDM-102, WDM-103, WDM-107.
+/// Proves: WDM-065, WDM-102, WDM-103, WDM-107.
 #[test]
 fn an_adapter_says_how_many_registers_a_transfer_may_use() {
     narrow(1, Habits::default(), |bench, passive| {
@@ -87,7 +87,7 @@ fn an_adapter_says_how_many_registers_a_transfer_may_use() {
     });
 }
 
-/// Proves: WDM-121, WDM-122, WDM-124.
+/// Proves: WDM-122, WDM-124.
 #[test]
 fn too_many_registers_are_refused_and_nothing_is_queued() {
     narrow(5, Habits::default(), |bench, passive| {
@@ -159,7 +159,7 @@ fn whoever_finds_too_few_waits_in_turn_and_keeps_the_channel() {
     });
 }
 
-/// Proves: WDM-014, WDM-140, WDM-144.
+/// Proves: WDM-140, WDM-142.
 #[test]
 fn a_request_that_waits_for_registers_is_cancelled_and_its_channel_goes_to_the_next() {
     narrow(60, Habits::default(), |bench, passive| {

@@ -26,6 +26,7 @@ mod bounce;
 pub mod controller;
 pub mod description;
 mod ending;
+mod grants;
 mod hardware;
 mod map;
 mod mapping;

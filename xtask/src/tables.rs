@@ -77,6 +77,9 @@ fn of_wdm() -> String {
     let inputs: Vec<_> = wdm::Input::ALL.iter().map(|input| input.name()).collect();
     let row = |state: &wdm::State| {
         let cells = wdm::Input::ALL.iter().map(|&input| {
+            if wdm::cannot_happen(*state, input) {
+                return "–".to_owned();
+            }
             let (after, answer) = wdm::next(*state, input);
             let said = match answer {
                 wdm::Answer::Refuse(refusal) => format!("refuse: {}", words(&refusal)),
@@ -88,6 +91,7 @@ fn of_wdm() -> String {
     };
     let rows: Vec<_> = wdm::State::ALL.iter().map(row).collect();
     table(wdm::TABLE, "wdm/src/state.rs", &inputs, &rows)
+        + "\nA dash: it cannot happen, for the system makes it elsewhere.\n"
 }
 
 fn of_ndis() -> String {
