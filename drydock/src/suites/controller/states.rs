@@ -43,6 +43,7 @@ listed! {
         Done,
         DoneX,
         Free,
+        Kept,
     }
 }
 
@@ -63,6 +64,8 @@ listed! {
         CancelAllocation,
         Configure,
         Map,
+        /// The same of a transfer that starts over at its end.
+        MapLoop,
         CancelMapped,
         ReadCounter,
         Flush,
@@ -71,6 +74,7 @@ listed! {
         Deallocate,
         /// FreeAdapterObject, DeallocateObjectKeepRegisters.
         KeepRegisters,
+        FreeRegisters,
         /// FreeAdapterObject, KeepObject.
         Keep,
         Put,
@@ -103,6 +107,18 @@ impl At {
         )
     }
 
+    /// Whether there is such a call in this state: a channel that the context holds, or waits for, is not free; an
+    /// adapter's transfers all loop, or none does; and only a context that has registers can name them.
+    fn allows(self, call: Call) -> bool {
+        match call {
+            Call::AllocateNow => !(self.holds() || self.waits()),
+            Call::Map => !matches!(self, Self::RunLoop | Self::LoopX),
+            Call::MapLoop => !matches!(self, Self::Run | Self::RunX),
+            Call::FreeRegisters => self.holds() || self == Self::Kept,
+            _ => true,
+        }
+    }
+
     /// What polling shows. A cancelled transfer of a sound controller has ended when somebody looks.
     pub(super) fn state(self) -> State {
         match self {
@@ -115,6 +131,7 @@ impl At {
             Self::WaitX => State::WaitX,
             Self::Own => State::Own,
             Self::OwnX => State::OwnX,
+            Self::Kept => State::Kept,
             Self::Run => State::Run,
             Self::RunLoop => State::Loop,
             Self::Done => State::Done,
@@ -146,7 +163,7 @@ impl Pair {
     pub(super) fn all() -> impl Iterator<Item = (String, Self)> {
         At::ALL.iter().flat_map(|&at| {
             // A channel that the context holds, or waits for, is not free.
-            let can = move |call: &&Call| **call != Call::AllocateNow || !(at.holds() || at.waits());
+            let can = move |call: &&Call| at.allows(**call);
             Call::ALL.iter().filter(can).map(move |&call| {
                 let name = format!("{at:?}-then-{call:?}").to_lowercase();
                 (name, Self { at, call })
@@ -155,14 +172,21 @@ impl Pair {
     }
 
     pub(super) fn run(self, site: &Arc<Site>, passive: &mut Passive) {
-        let looped = matches!(self.at, At::RunLoop | At::LoopX);
+        let looped = matches!(self.at, At::RunLoop | At::LoopX) || self.call == Call::MapLoop;
+        let ended = matches!(self.at, At::Done | At::DoneX);
+        let registers = matches!(self.call, Call::KeepRegisters | Call::FreeRegisters) || self.at == At::Kept;
         let waits = looped || matches!(self.at, At::Run | At::RunX) || self.call == Call::Map;
         let abilities = site.abilities;
-        if waits && !abilities.starves || looped && !abilities.loops {
+        if waits && !abilities.starves
+            || looped && !abilities.loops
+            || looped && ended && !abilities.errors
+            || registers && site.beyond().is_none()
+        {
             return;
         }
         let terms = Terms {
             looped,
+            beyond: [false, registers, false],
             ..Terms::RECEIVE
         };
         let client = |terms| Client::new(site, passive, terms);
@@ -225,7 +249,8 @@ fn rule(call: Call) -> &'static str {
         Call::OtherQueues => "WDM-120",
         Call::CancelAllocation => "WDM-140",
         Call::Configure => "WDM-211",
-        Call::Map => "WDM-158",
+        Call::Map | Call::MapLoop => "WDM-158",
+        Call::FreeRegisters => "WDM-194",
         Call::CancelMapped => "WDM-183",
         Call::ReadCounter => "A-19",
         Call::Flush => "WDM-172",
@@ -248,15 +273,22 @@ impl Stage {
         if at.waits() && !(self.holder.take_channel(passive) && self.queue(false, passive) == Said::Yes) {
             return false;
         }
-        if (at.holds() || at == At::Free) && !self.client.take_channel(passive) {
+        if (at.holds() || matches!(at, At::Free | At::Kept)) && !self.client.take_channel(passive) {
             return false;
         }
         if at == At::Free {
             self.client.release(passive);
         }
+        if at == At::Kept && self.free(Call::KeepRegisters, passive) != Said::Yes {
+            return false;
+        }
         let client = &self.client;
         if at.is_mapped() {
             let complete = matches!(at, At::Done | At::DoneX);
+            if complete && client.terms.looped {
+                // A loop ends by itself only where its device fails.
+                client.far.fail_at(4);
+            }
             let Some(mapped) = client.start(passive, u64::from(complete)) else {
                 return false;
             };
@@ -334,7 +366,7 @@ impl Stage {
                 });
                 Said::Yes
             }
-            Call::Map => of(client
+            Call::Map | Call::MapLoop => of(client
                 .map((&*passive).into())
                 .map(|_| ())
                 .map_err(|error| error.status())),
@@ -363,6 +395,11 @@ impl Stage {
     fn free(&self, call: Call, passive: &mut Passive) -> Said {
         let client = &self.client;
         let answer = client.machine.raise(passive, |dispatch| {
+            if call == Call::FreeRegisters {
+                // A base that is not there names nothing.
+                let freed = client.free_registers(dispatch);
+                return freed.unwrap_or(Err(longshore_wdm::Refusal::NotKept));
+            }
             let object = |action| client.adapter.free_object(dispatch, &client.context, action);
             match call {
                 Call::Deallocate => object(IoAllocationAction::DEALLOCATE_OBJECT),
