@@ -379,7 +379,9 @@ fn a_controller_is_told_line_port_and_mode_as_the_version_has_them() {
             let context = ready(passive, &adapter);
             let buffer = bench.buffer(4, false, 0);
             let segments = [buffer.range()];
+            // Whichever line it is told, there is a device on it.
             bench.port.supply(&[1; 4]);
+            bench.second_port.supply(&[1; 4]);
             bench.allocate(passive, &adapter, &context, 0).unwrap();
             let wanted = MapRequest {
                 device_offset: 8,
