@@ -5,6 +5,9 @@
 //! provider as [`longshore_netdma::Provider`]. Its life is the [interface](longshore_netdma::NetDma)'s that the edge was
 //! opened with, and clients in Rust have channels of it there.
 //!
+//! A driver of a device with system DMA, or of a bus master, gets its adapters from `IoGetDmaAdapter` where the edge was
+//! opened with the DMA of its machine ([`Edge::open_with_dma`]).
+//!
 //! * [`abi`]: the layouts of the headers, as Rust sees them;
 //! * [`edge`]: a machine as C code sees it;
 //! * [`module`]: shared objects, and devices that are given to them;

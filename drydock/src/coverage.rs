@@ -1,11 +1,87 @@
-//! Which pairs of state and input of a table some runs have seen, and which they have not: of the NetDMA channel's, and
-//! of the WDM transfer's.
+//! Which pairs of state and input of a table some runs have seen, and which they have not.
 
 use crate::machine::Pairs;
-use longshore_netdma::state::{Input, State, TABLE, cannot_happen};
+use longshore_netdma::state as netdma;
 use longshore_wdm::state as wdm;
 use std::collections::HashSet;
 use std::fmt;
+
+/// A table whose pairs are counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Table {
+    /// A NetDMA channel's.
+    Channel,
+    /// A system DMA transfer's. A bus master's pairs are in the same table, and are not counted here.
+    Transfer,
+}
+
+impl Table {
+    /// Its name in [`Transition`](longshore_core::Event::Transition) events.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Channel => netdma::TABLE,
+            Self::Transfer => wdm::TABLE,
+        }
+    }
+
+    /// Each pair of state and input, and whether it can happen.
+    fn pairs(self) -> Vec<(&'static str, &'static str, bool)> {
+        match self {
+            Self::Channel => { netdma::State::ALL.into_iter() }
+                .flat_map(|state| {
+                    netdma::Input::ALL.into_iter().map(move |input| {
+                        let can = netdma::cannot_happen(state, input).is_none();
+                        (state.name(), input.name(), can)
+                    })
+                })
+                .collect(),
+            Self::Transfer => { wdm::State::ALL.iter() }
+                .flat_map(|&state| {
+                    wdm::Input::ALL
+                        .iter()
+                        .map(move |&input| (state.name(), input.name(), happens_to_transfers(state, input)))
+                })
+                .collect(),
+        }
+    }
+}
+
+/// Whether a system DMA transfer on a sound controller can be asked this in this state.
+fn happens_to_transfers(state: wdm::State, input: wdm::Input) -> bool {
+    use wdm::{Input, State};
+    if wdm::cannot_happen(state, input) {
+        return false;
+    }
+    let looped = matches!(state, State::Loop | State::LoopX);
+    let once = matches!(state, State::Run | State::RunX);
+    let cancelled = matches!(state, State::RunX | State::LoopX);
+    match (state, input) {
+        // A bus master's alone.
+        (State::KeptDone | State::Loose | State::LooseDone, _)
+        | (_, Input::MapMaster | Input::CancelMaster | Input::MasterKeeping | Input::MasterLoose) => false,
+        // Only under the policy that is exactly Windows'.
+        (_, Input::FlushForgets) => false,
+        // These are asked of the adapter, which has no context or that of its request.
+        (_, Input::ReadCounter) => false,
+        (_, Input::Put) => {
+            state.holds_channel() || matches!(state, State::Ready | State::Wait | State::WaitX | State::Kept)
+        }
+        // They name the registers of a context that has some.
+        (_, Input::FreeRegisters) => state.holds_channel() || state == State::Kept,
+        // A channel that is held, or waited for, is not free.
+        (_, Input::AllocateNow) => !state.holds_channel() && !matches!(state, State::Wait | State::WaitX),
+        // An adapter's transfers all loop, or none does.
+        (_, Input::Map) => !looped,
+        (_, Input::MapLoop) => !once,
+        // Both look whether it is over first, and a transfer that was stopped is.
+        (_, Input::CancelMapped | Input::Flush) => !cancelled,
+        // A loop that was stopped has ended with the period that is reported then.
+        (_, Input::Period) => !cancelled,
+        // Without registers to keep it is the plain one.
+        (_, Input::FreeKeeping) => state.holds_channel(),
+        _ => true,
+    }
+}
 
 /// What of the table was seen.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,42 +97,13 @@ pub struct Coverage {
 }
 
 impl Coverage {
-    /// Compares these pairs of state and input with the NetDMA channel's table. Pairs of other tables may be among
-    /// them.
-    pub fn of<'a>(pairs: impl Iterator<Item = (&'a str, &'a str, &'a str)>) -> Self {
-        let all = State::ALL
-            .into_iter()
-            .flat_map(|state| Input::ALL.into_iter().map(move |input| (state, input)));
-        let all = all.map(|(state, input)| {
-            let impossible = cannot_happen(state, input).is_some();
-            (state.name(), input.name(), impossible)
-        });
-        Self::compare(TABLE, all, pairs)
-    }
-
-    /// The same with the WDM transfer's table.
-    pub fn of_transfers<'a>(pairs: impl Iterator<Item = (&'a str, &'a str, &'a str)>) -> Self {
-        let all = wdm::State::ALL
-            .iter()
-            .flat_map(|&state| wdm::Input::ALL.iter().map(move |&input| (state, input)));
-        let all = all.map(|(state, input)| {
-            let impossible = wdm::cannot_happen(state, input);
-            (state.name(), input.name(), impossible)
-        });
-        Self::compare(wdm::TABLE, all, pairs)
-    }
-
-    /// Compares pairs with all those of a table, each of which says whether it cannot happen.
-    fn compare<'a>(
-        table: &str,
-        all: impl Iterator<Item = (&'static str, &'static str, bool)>,
-        pairs: impl Iterator<Item = (&'a str, &'a str, &'a str)>,
-    ) -> Self {
+    /// Compares these pairs of state and input with the table. Pairs of other tables may be among them.
+    pub fn of<'a>(table: Table, pairs: impl Iterator<Item = (&'a str, &'a str, &'a str)>) -> Self {
         let seen: HashSet<_> = pairs
-            .filter(|(of, ..)| *of == table)
+            .filter(|(of, ..)| *of == table.name())
             .map(|(_, state, input)| (state, input))
             .collect();
-        let (impossible, possible): (Vec<_>, Vec<_>) = all.partition(|(.., impossible)| *impossible);
+        let (possible, impossible): (Vec<_>, Vec<_>) = table.pairs().into_iter().partition(|(.., can)| *can);
         let missing: Vec<_> = possible
             .iter()
             .filter(|(state, input, _)| !seen.contains(&(*state, *input)))
@@ -71,8 +118,8 @@ impl Coverage {
     }
 
     /// Compares what runs have noted with the table.
-    pub fn of_pairs(pairs: &Pairs) -> Self {
-        Self::of(pairs.sorted().into_iter())
+    pub fn of_pairs(table: Table, pairs: &Pairs) -> Self {
+        Self::of(table, pairs.sorted().into_iter())
     }
 }
 
@@ -105,33 +152,26 @@ mod tests {
 
     #[test]
     fn what_was_not_seen_is_named() {
-        let none = Coverage::of(std::iter::empty());
-        assert_eq!((none.seen, none.missing.len()), (0, none.possible));
-        let all = State::ALL.len() * Input::ALL.len();
-        assert_eq!(none.possible + none.impossible, all);
-        let one = Coverage::of([(TABLE, "Fresh", "Start"), ("another", "Fresh", "Append")].into_iter());
-        assert_eq!(one.seen, 1);
-        assert!(one.missing.contains(&"Fresh/Append".to_owned()));
-        assert!(one.to_string().contains("Fresh/Append"));
-    }
-
-    #[test]
-    fn a_transfer_s_table_is_looked_at_alone() {
-        let none = Coverage::of_transfers([(TABLE, "Ready", "Put")].into_iter());
-        let all = wdm::State::ALL.len() * wdm::Input::ALL.len();
-        assert_eq!((none.seen, none.possible + none.impossible), (0, all));
-        let seen = [(wdm::TABLE, "Wait", "Grant"), (wdm::TABLE, "Done", "Grant")];
-        assert_eq!(
-            Coverage::of_transfers(seen.into_iter()).seen,
-            1,
-            "no grant in Done"
-        );
+        for (table, first) in [(Table::Channel, "Fresh/Start"), (Table::Transfer, "Own/Map")] {
+            let none = Coverage::of(table, std::iter::empty());
+            assert_eq!((none.seen, none.missing.len()), (0, none.possible));
+            assert_eq!(none.possible + none.impossible, table.pairs().len());
+            let (state, input) = first.split_once('/').unwrap();
+            let pairs = [(table.name(), state, input), ("another", "Blank", "Initialize")];
+            let one = Coverage::of(table, pairs.into_iter());
+            assert_eq!(one.seen, 1);
+            assert!(!one.missing.contains(&first.to_owned()));
+            assert!(one.to_string().contains(&one.missing[0]));
+        }
     }
 
     /// An event that the table says cannot come does not count, should an engine ever note it.
     #[test]
     fn what_cannot_happen_is_not_counted() {
-        let odd = Coverage::of([(TABLE, "Free", "DescriptorDone")].into_iter());
+        let odd = Coverage::of(
+            Table::Channel,
+            [(netdma::TABLE, "Free", "DescriptorDone")].into_iter(),
+        );
         assert_eq!(odd.seen, 0);
     }
 }

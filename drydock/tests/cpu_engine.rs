@@ -1,6 +1,6 @@
 //! The CPU engine keeps the NetDMA contract, in both generations.
 
-use longshore_drydock::coverage::Coverage;
+use longshore_drydock::coverage::{Coverage, Table};
 use longshore_drydock::suites::provider::Subject;
 use longshore_drydock::{Check, Report, check_provider};
 use longshore_engines::cpu::{Config, CpuEngine};
@@ -33,7 +33,7 @@ fn sees_the_table(report: &Report) {
     let found = report.violations.iter().chain(&report.warnings);
     let found: String = found.map(|found| found.explain("") + "\n\n").collect();
     assert!(found.is_empty(), "{found}");
-    let missing = Coverage::of_pairs(&report.pairs).missing;
+    let missing = Coverage::of_pairs(Table::Channel, &report.pairs).missing;
     assert!(missing.is_empty(), "never seen: {missing:?}");
 }
 

@@ -10,9 +10,10 @@ use longshore_core::Passive;
 use longshore_core::completion::Verdict;
 use longshore_core::machine::Machine as _;
 use longshore_drydock::reference::{CancelStyle, Interrupts, Options, ReferenceController, ReferenceDevice};
+use longshore_hardware::BusAddress;
 use longshore_wdm::{
     AdapterError, ChannelAttributes, DescriptionVersion, DeviceDescription, DmaSpeed, DmaWidth,
-    InterfaceType, MapError, Policy, RegisterError, Setup, State,
+    InterfaceType, MapError, MapRequest, Policy, PortWidths, RegisterError, Setup, State,
 };
 use std::sync::Arc;
 
@@ -322,6 +323,77 @@ fn channels_get_their_common_buffers_after_the_controller_is_ready_and_in_order(
             assert_eq!(told, wanted);
         },
     );
+}
+
+/// Proves: WDM-063.
+#[test]
+fn a_port_that_the_controller_does_not_serve_gets_no_adapter() {
+    let widths = Some(PortWidths::BITS_16.with(PortWidths::BITS_32));
+    narrow(
+        1,
+        Habits {
+            widths,
+            ..Habits::default()
+        },
+        |bench, passive| {
+            let of = |width| {
+                let description = DeviceDescription {
+                    width,
+                    maximum_length: 1,
+                    ..DeviceDescription::system(0, 0)
+                };
+                refused(bench, passive, description)
+            };
+            let bad = Some(AdapterError::BadWidth);
+            let all = [
+                DmaWidth::BITS_8,
+                DmaWidth::BITS_16,
+                DmaWidth::BITS_32,
+                DmaWidth::BITS_64,
+            ];
+            assert_eq!(all.map(of), [bad, None, None, bad]);
+        },
+    );
+}
+
+/// Proves: A-20, WDM-061, WDM-069, WDM-070, WDM-155.
+#[test]
+fn a_controller_is_told_line_port_and_mode_as_the_version_has_them() {
+    narrow(1, Habits::default(), |bench, passive| {
+        let third = DeviceDescription {
+            demand_mode: true,
+            device_address: BusAddress::new(0x100),
+            ..DeviceDescription::system(0, 1)
+        };
+        let second = DeviceDescription {
+            version: DescriptionVersion::V2,
+            request_line: 77,
+            ..third
+        };
+        let first = DeviceDescription {
+            version: DescriptionVersion::V1,
+            ..second
+        };
+        for description in [third, second, first] {
+            let adapter = bench.adapter_of(passive, description);
+            let context = ready(passive, &adapter);
+            let buffer = bench.buffer(4, false, 0);
+            let segments = [buffer.range()];
+            // Whichever line it is told, there is a device on it.
+            bench.port.supply(&[1; 4]);
+            bench.second_port.supply(&[1; 4]);
+            bench.allocate(passive, &adapter, &context, 0).unwrap();
+            let wanted = MapRequest {
+                device_offset: 8,
+                ..request(&segments, 4, false)
+            };
+            bench.map_and_wait(passive, &adapter, &context, wanted);
+            flush(&adapter, &*passive, &context, buffer.range(), 4, false);
+            bench.free(passive, &adapter, &context);
+        }
+        let hints = bench.controller.hints.lock().unwrap().clone();
+        assert_eq!(hints, [(1, 0x108, true), (0, 0x108, true), (0, 0x108, false)]);
+    });
 }
 
 /// Several adapters for one channel take turns.

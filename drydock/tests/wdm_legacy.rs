@@ -25,25 +25,29 @@ const VA: u64 = 0xffff_8000_0000_0000;
 
 /// The bases that a driver's routine was granted, in order.
 #[derive(Clone, Default)]
-struct Grants(Arc<Mutex<Vec<(DeviceObject, Option<RegisterBase>)>>>);
+struct Grants(Arc<Mutex<Vec<Granted>>>);
 
 impl Grants {
     /// A routine that saves its base and answers so.
     fn saver(&self, action: IoAllocationAction) -> AdapterControl<Machine> {
         let grants = self.clone();
         Box::new(move |_: &Dispatch, _: &Adapter<Machine>, granted: Granted| {
-            let granted = (granted.device_object, granted.registers);
             grants.0.lock().unwrap().push(granted);
             action
         })
     }
 
     fn list(&self) -> Vec<DeviceObject> {
-        self.0.lock().unwrap().iter().map(|granted| granted.0).collect()
+        self.0
+            .lock()
+            .unwrap()
+            .iter()
+            .map(|granted| granted.device_object)
+            .collect()
     }
 
     fn base(&self) -> Option<RegisterBase> {
-        self.0.lock().unwrap()[0].1
+        self.0.lock().unwrap()[0].registers
     }
 }
 

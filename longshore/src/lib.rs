@@ -9,7 +9,7 @@
 //! * [`hardware`]: bus addresses, the three hardware traits, and the layouts that drivers and models share;
 //! * [`core`]: status, levels, scatter/gather, the machine trait and the completion cell;
 //! * [`wdm`], [`ndis`], [`netdma`]: the contracts;
-//! * [`engines`]: what moves bytes;
+//! * [`engines`]: what moves bytes; [`models`]: what pretends to be hardware;
 //! * [`host`]: a real Linux machine; [`drydock`]: a deterministic one, with faults, oracles and suites.
 
 pub use longshore_core as core;
@@ -17,6 +17,7 @@ pub use longshore_drydock as drydock;
 pub use longshore_engines as engines;
 pub use longshore_hardware as hardware;
 pub use longshore_host as host;
+pub use longshore_models as models;
 pub use longshore_ndis as ndis;
 pub use longshore_netdma as netdma;
 pub use longshore_wdm as wdm;

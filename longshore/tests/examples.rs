@@ -3,8 +3,12 @@
 
 #[path = "../examples/await_copies.rs"]
 mod await_copies;
+#[path = "../examples/completion_routine.rs"]
+mod completion_routine;
 #[path = "../examples/copy_and_cancel.rs"]
 mod copy_and_cancel;
+#[path = "../examples/poll_8237.rs"]
+mod poll_8237;
 #[path = "../examples/thousand_tags.rs"]
 mod thousand_tags;
 
@@ -30,4 +34,16 @@ fn awaiting() {
 #[test]
 fn a_thousand_tags() {
     in_a_second(thousand_tags::main);
+}
+
+/// Proves: WDM-245.
+#[test]
+fn a_completion_routine() {
+    in_a_second(completion_routine::main);
+}
+
+/// Proves: WDM-012.
+#[test]
+fn polling_the_8237() {
+    in_a_second(poll_8237::main);
 }

@@ -1,34 +1,26 @@
-//! A toy machine: RAM, a disk that reads sectors by DMA, and the 8237A between them. It takes the model and nothing else
-//! of the house.
+//! A toy machine: RAM, a disk that reads a sector by DMA, and the 8237A between them. It takes the model and nothing
+//! else of the house.
 
-use longshore_hardware::AccessError;
 use longshore_models::Step;
 use longshore_models::i8237::{Bus, Cycle, I8237, Requester};
-
-const SECTOR: usize = 512;
 
 struct Ram(Vec<u8>);
 
 impl Bus for Ram {
     fn read(&mut self, address: u32, bytes: &mut [u8]) {
-        for (byte, at) in bytes.iter_mut().zip(address as usize..) {
-            *byte = self.0.get(at).copied().unwrap_or(0xff);
-        }
+        let from = address as usize;
+        bytes.copy_from_slice(&self.0[from..from + bytes.len()]);
     }
 
     fn write(&mut self, address: u32, bytes: &[u8]) {
-        for (byte, at) in bytes.iter().zip(address as usize..) {
-            if let Some(cell) = self.0.get_mut(at) {
-                *cell = *byte;
-            }
-        }
+        let to = address as usize;
+        self.0[to..to + bytes.len()].copy_from_slice(bytes);
     }
 }
 
-/// Sits on channel 2 and gives its sector until the controller says that it was enough.
+/// Sits on channel 2 and gives bytes that count up, until the controller says that it was enough.
 struct Disk {
-    sector: Vec<u8>,
-    position: usize,
+    next: u8,
     reading: bool,
 }
 
@@ -38,43 +30,35 @@ impl Requester for Disk {
     }
 
     fn give(&mut self, cycle: Cycle) -> u16 {
-        let byte = self.sector.get(self.position).copied().unwrap_or(0xff);
-        self.position += 1;
-        self.reading = !cycle.terminal && self.position < self.sector.len();
-        u16::from(byte)
+        self.reading = !cycle.terminal;
+        let byte = self.next;
+        self.next = byte.wrapping_add(1);
+        byte.into()
     }
 
     fn take(&mut self, _: Cycle, _: u16) {}
 }
 
-fn main() -> Result<(), AccessError> {
-    let mut ram = Ram(vec![0; 1 << 20]);
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let mut ram = Ram(vec![0; 16 << 20]); // all that 24 address bits reach
     let mut disk = Disk {
-        sector: (0..SECTOR).map(|n| n as u8).collect(),
-        position: 0,
-        reading: false,
+        next: 0,
+        reading: true,
     };
     let mut dma = I8237::new();
-
     // The firmware passes controller 1 on through channel 4; the driver reads one sector to 0x2fe00.
-    let firmware = [(0xd6, 0xc0), (0xd4, 0x00)];
-    let driver = [
-        (0x0a, 0x06),
-        (0x0c, 0),
-        (0x0b, 0x46),
-        (0x04, 0x00),
-        (0x04, 0xfe),
-        (0x81, 0x02),
+    let writes: [u16; 22] = [
+        0xd6, 0xc0, 0xd4, 0x00, 0x0a, 0x06, 0x0c, 0x00, 0x0b, 0x46, 0x04, 0x00, 0x04, 0xfe, 0x81, 0x02, 0x05,
+        0xff, 0x05, 0x01, 0x0a, 0x02,
     ];
-    let count = [(0x05, 0xff), (0x05, 0x01), (0x0a, 0x02)];
-    for (port, value) in firmware.into_iter().chain(driver).chain(count) {
-        dma.write(port, value)?;
+    for write in writes.chunks(2) {
+        dma.write(write[0], write[1] as u8)?;
     }
-    disk.reading = true;
     while dma.step(&mut ram, &mut disk) == Step::Worked {}
 
-    assert_eq!(ram.0[0x2_fe00..0x3_0000], disk.sector);
+    let sector = &ram.0[0x2_fe00..0x3_0000];
+    assert!(sector.iter().enumerate().all(|(at, byte)| *byte == at as u8));
     assert_eq!(dma.read(0x08)? & 0x04, 0x04, "channel 2 said TC");
-    println!("{SECTOR} bytes by DMA, then TC");
+    println!("512 bytes by DMA, then TC");
     Ok(())
 }

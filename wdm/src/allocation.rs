@@ -1,8 +1,8 @@
-//! Who is granted a channel, and who waits for it.
+//! Asking for a channel.
 
 use crate::adapter::Adapter;
-use crate::board::{Board, Channel, Holder, Waiter, take};
-use crate::hardware::Core;
+use crate::board::{Board, Holder, Waiter};
+use crate::grants::Grant;
 use crate::mapping::{DeviceObject, Refused, called};
 use crate::registers::{MapRegisters, RegisterBase, Run, Waiting};
 use crate::state::{self, Answer, Input, Refusal};
@@ -13,9 +13,9 @@ use alloc::boxed::Box;
 use alloc::collections::LinkedList;
 use alloc::sync::Arc;
 use core::fmt;
-use longshore_core::event::{Event, Rule};
-use longshore_core::machine::{Lock, Machine};
-use longshore_core::{AtMostDispatch, Dispatch, NtStatus};
+use longshore_core::event::Rule;
+use longshore_core::machine::Machine;
+use longshore_core::{Dispatch, NtStatus};
 
 /// So many may wait for one channel.
 const MOST_WAITERS: usize = 1024;
@@ -172,16 +172,12 @@ impl<M: Machine> Adapter<M> {
             .system()
             .with(|board| self.grant_now(board, context, request.registers, &mut holder));
         match granted {
-            Ok((grant, registers, _loose)) => {
+            Ok((grant, _loose)) => {
                 if let Some(routine) = request.routine {
-                    let granted = Granted {
-                        device_object,
-                        registers,
-                    };
-                    self.run_control(dispatch, grant, granted, routine);
+                    self.run_control(dispatch, grant, device_object, routine);
                     self.serve(dispatch);
                 }
-                Ok(registers)
+                Ok(grant.registers)
             }
             Err(refusal) => Err(AllocationRefused {
                 why: AllocateError::Refused(refusal),
@@ -191,22 +187,19 @@ impl<M: Machine> Adapter<M> {
     }
 
     /// Gives the channel and registers away if both are free. Under the lock.
-    #[allow(clippy::type_complexity)]
     fn grant_now(
         &self,
         board: &mut Board<M>,
         context: &TransferContext,
         registers: u32,
         holder: &mut LinkedList<Holder<M>>,
-    ) -> Result<(u64, Option<RegisterBase>, LinkedList<Holder<M>>), Refusal> {
+    ) -> Result<(Grant, LinkedList<Holder<M>>), Refusal> {
         let channel = board.channel(self.channel_number()).ok_or(Refusal::Busy)?;
         let state = self.stored_state(context.record());
         // Registers are taken for a request that will have them, so that none are given back where nobody is served.
         let accepted = !matches!(state::next(state, Input::AllocateNow).1, Answer::Refuse(_));
-        let run = match self.pool_for(registers).filter(|_| accepted && channel.is_free()) {
-            Some(pool) => Some(pool.take(registers).ok_or(())),
-            None => None,
-        };
+        let pool = self.pool_for(registers).filter(|_| accepted && channel.is_free());
+        let run = pool.map(|pool| pool.take(registers).ok_or(()));
         let input = if channel.is_free() && !matches!(run, Some(Err(()))) {
             Input::AllocateNow
         } else {
@@ -215,9 +208,10 @@ impl<M: Machine> Adapter<M> {
         self.step(context, input)?;
         let loose = self.take_loose(board, context.record(), state);
         let run = run.and_then(Result::ok);
-        let base = run.as_ref().map(Run::base);
+        let registers = run.as_ref().map(Run::base);
         let channel = board.channel(self.channel_number()).ok_or(Refusal::Busy)?;
-        Ok((channel.grant(holder, run), base, loose))
+        let number = channel.grant(holder, run);
+        Ok((Grant { number, registers }, loose))
     }
 
     fn allocate_in_turn(
@@ -304,188 +298,5 @@ impl<M: Machine> Adapter<M> {
                 Ok(answer)
             }
         }
-    }
-
-    /// Serves whoever waits for the channel.
-    pub(crate) fn serve(&self, dispatch: &Dispatch) {
-        self.system()
-            .hardware()
-            .core
-            .serve(dispatch, self.channel_number());
-    }
-
-    fn run_control(&self, dispatch: &Dispatch, grant: u64, granted: Granted, routine: AdapterControl<M>) {
-        self.machine().emit(Event::Callback("AdapterControl", 0));
-        let action = routine(dispatch, self, granted);
-        match action {
-            IoAllocationAction::KEEP_OBJECT => {}
-            IoAllocationAction::DEALLOCATE_OBJECT | IoAllocationAction::DEALLOCATE_OBJECT_KEEP_REGISTERS => {
-                self.release_grant(dispatch, grant, action);
-            }
-            // what may be in use is not freed.
-            _ => self.machine().emit(Event::Misuse(
-                "AdapterControl",
-                Rule("A-33"),
-                NtStatus::INVALID_PARAMETER,
-            )),
-        }
-    }
-
-    /// The registers came for which the holder of the channel waited; unless it was cancelled meanwhile, and then they
-    /// are free again.
-    pub(crate) fn registers_came(&self, dispatch: &Dispatch, grant: u64, run: Run<M>) {
-        let base = run.base();
-        let mut run = Some(run);
-        let mut waiters = self.system().with(|board| {
-            let core = &self.system().hardware().core;
-            let channel = board.channel(self.channel_number());
-            let Some(channel) = channel.filter(|channel| !channel.without_registers.is_empty()) else {
-                return LinkedList::new();
-            };
-            let Some(holder) = channel.holder.front_mut().filter(|holder| holder.grant == grant) else {
-                return LinkedList::new();
-            };
-            holder.run = run.take();
-            let (state, _) = core.consult(holder.context.state(), Input::Grant);
-            holder.context.set_state(state);
-            take(&mut channel.without_registers, |_| true)
-        });
-        drop(run);
-        if let Some(waiter) = waiters.pop_front() {
-            let granted = Granted {
-                device_object: waiter.device_object,
-                registers: Some(base),
-            };
-            waiter
-                .adapter
-                .run_control(dispatch, grant, granted, waiter.routine);
-            self.serve(dispatch);
-        }
-    }
-
-    /// Takes a waiting request back. True: it was waiting, or had not been made yet, and will never be granted.
-    /// False: it is too late.
-    #[doc(alias = "CancelAdapterChannel")]
-    pub fn cancel_adapter_channel<'l>(
-        &self,
-        level: impl Into<AtMostDispatch<'l>>,
-        context: &TransferContext,
-        device_object: DeviceObject,
-    ) -> bool {
-        let _ = level.into();
-        called(self.machine(), "CancelAdapterChannel", || {
-            if context.record().is_older() {
-                return Err(Refusal::OtherKind);
-            }
-            self.system()
-                .with(|board| self.cancel_waiting(board, context, device_object))
-        })
-        .is_ok()
-    }
-
-    /// Hands out what was taken off the board, to be dropped outside of the lock: a routine, an adapter.
-    #[allow(clippy::type_complexity)]
-    fn cancel_waiting(
-        &self,
-        board: &mut Board<M>,
-        context: &TransferContext,
-        device_object: DeviceObject,
-    ) -> Result<
-        (
-            LinkedList<Waiter<M>>,
-            LinkedList<Holder<M>>,
-            LinkedList<Waiting<M>>,
-        ),
-        Refusal,
-    > {
-        let number = self.channel_number();
-        let channel = board.channel(number).ok_or(Refusal::TooLate)?;
-        let mine = |waiter: &Waiter<M>| Arc::ptr_eq(&waiter.context, context.record());
-        let other_device = |waiter: &Waiter<M>| mine(waiter) && waiter.device_object != device_object;
-        let mut waiters = channel.waiters.iter().chain(&channel.without_registers);
-        if waiters.any(other_device) {
-            // WDM-142: the arguments repeat those of the request.
-            return Err(Refusal::NotUnique);
-        }
-        self.step(context, Input::CancelAllocation)?;
-        let waiting = take(&mut channel.without_registers, mine);
-        if waiting.is_empty() {
-            return Ok((channel.take_waiter(mine), LinkedList::new(), LinkedList::new()));
-        }
-        // It held the channel already. Whoever is next is granted it at DISPATCH.
-        let holder = channel.take_holder(context.record());
-        let grant = holder.front().map_or(0, |holder| holder.grant);
-        let place = match self.bounces_through() {
-            Some(pool) => pool.stop_waiting(self, grant),
-            None => LinkedList::new(),
-        };
-        channel.to_serve = true;
-        self.system().hardware().queue(number);
-        Ok((waiting, holder, place))
-    }
-}
-
-impl<M: Machine> Core<M> {
-    /// Serves whoever waits, until the channel is taken. One server at a time: who frees the channel from inside an
-    /// AdapterControl, or meanwhile elsewhere, leaves the next waiter to the server, so grants never nest (R11).
-    pub(crate) fn serve(&self, dispatch: &Dispatch, number: u32) {
-        let mut first = true;
-        loop {
-            let next = self
-                .board
-                .with(|board| board.channel(number)?.next_grant(self, first));
-            first = false;
-            let Some((grant, registers, mut waiters)) = next else {
-                return;
-            };
-            if let Some(waiter) = waiters.pop_front() {
-                let granted = Granted {
-                    device_object: waiter.device_object,
-                    registers,
-                };
-                waiter
-                    .adapter
-                    .run_control(dispatch, grant, granted, waiter.routine);
-            }
-        }
-    }
-}
-
-impl<M: Machine> Channel<M> {
-    /// The next waiter, now the holder; or nothing, and nobody serves any more.
-    #[allow(clippy::type_complexity)]
-    fn next_grant(
-        &mut self,
-        core: &Core<M>,
-        first: bool,
-    ) -> Option<(u64, Option<RegisterBase>, LinkedList<Waiter<M>>)> {
-        if first && self.serving {
-            return None;
-        }
-        self.serving = false;
-        if !self.holder.is_empty() {
-            return None;
-        }
-        let mut waiters = self.take_waiter(|_| true);
-        let waiter = waiters.front_mut()?;
-        let grant = self.grant(&mut waiter.holder, None);
-        let mut base = None;
-        if let Some(place) = waiter.place.front_mut() {
-            place.grant = grant;
-            let pool = core.registers.as_ref()?;
-            // First the channel, then the registers.
-            let Some(run) = pool.take_or_wait(waiter.registers, &mut waiter.place) else {
-                self.without_registers.append(&mut waiters);
-                return None;
-            };
-            base = Some(run.base());
-            if let Some(holder) = self.holder.front_mut() {
-                holder.run = Some(run);
-            }
-        }
-        let (state, _) = core.consult(waiter.context.state(), Input::Grant);
-        waiter.context.set_state(state);
-        self.serving = true;
-        Some((grant, base, waiters))
     }
 }

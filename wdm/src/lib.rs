@@ -29,6 +29,7 @@ pub mod common;
 pub mod controller;
 pub mod description;
 mod ending;
+mod grants;
 mod hardware;
 pub mod info;
 pub mod lists;

@@ -2,11 +2,10 @@
 
 use super::json::{BrokenReport, Document, PageReport, TargetReport};
 use crate::console::{Console, Failure};
-use longshore_drydock::coverage::Coverage;
-use longshore_netdma::state::TABLE;
+use longshore_drydock::coverage::{Coverage, Table};
 
-/// The suite whose targets are held against the table.
-const PROVIDER: &str = "provider";
+/// The suites whose targets are held against a table, and the table.
+const TABLES: [(&str, Table); 2] = [("provider", Table::Channel), ("controller", Table::Transfer)];
 
 /// The finding that is shown in full if there is a choice: its page is the one about aborting.
 const SHOWN: &str = "SEED-004-6";
@@ -110,15 +109,19 @@ pub(super) fn findings(target: &TargetReport, console: &mut Console) -> Result<(
     Ok(())
 }
 
-/// What of the NetDMA channel's table the providers have shown.
+/// What of each table the targets of its suite have shown.
 fn coverage(targets: &[TargetReport], console: &mut Console) -> Result<(), Failure> {
-    let providers = targets.iter().filter(|target| target.suite == PROVIDER);
-    let mut seen = providers.flat_map(|target| &target.seen).peekable();
-    if seen.peek().is_none() {
-        return Ok(());
+    for (suite, table) in TABLES {
+        let held = targets.iter().filter(|target| target.suite == suite);
+        let mut seen = held.flat_map(|target| &target.seen).peekable();
+        if seen.peek().is_none() {
+            continue;
+        }
+        let seen = seen.map(|[table, state, event]| (&**table, &**state, &**event));
+        let coverage = Coverage::of(table, seen);
+        console.line(format_args!("{}: {coverage}", table.name()))?;
     }
-    let coverage = Coverage::of(seen.map(|[table, state, event]| (&**table, &**state, &**event)));
-    console.line(format_args!("{TABLE}: {coverage}"))
+    Ok(())
 }
 
 /// What is broken on purpose, and one finding of it.

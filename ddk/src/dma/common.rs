@@ -244,11 +244,40 @@ fn differences(before: &[u8], after: &[u8]) -> Vec<Range<usize>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::pool::Pool;
 
     #[test]
     fn what_differs_comes_in_runs() {
         assert_eq!(differences(b"abcdef", b"abcdef"), []);
         assert_eq!(differences(b"abcdef", b"xbcyzf"), [0..1, 3..5]);
-        assert_eq!(differences(b"ab", b"xy"), [0..2]);
+        assert_eq!(differences(b"abc", b"xyc").first(), Some(&(0..2)));
+    }
+
+    #[test]
+    fn what_c_has_changed_meanwhile_is_not_taken_over() {
+        let pool = Pool::default();
+        let at = pool.allocate(4, TAG).unwrap();
+        let block = pool.find(&(at..at + 4)).unwrap();
+        memory::set_block_byte(&block, at, 1);
+        let common = Common {
+            adapter: 0,
+            at,
+            bytes: at..at + 4,
+            range: BusRange::EMPTY,
+            seen: Mutex::new(Seen {
+                bytes: vec![0; 4],
+                changes: 0,
+                writers: 0,
+            }),
+            shared: Mutex::default(),
+            block,
+        };
+        common.take_over(&mut hold(&common.seen), &[9, 9, 0, 0]);
+        assert_eq!(memory::block_bytes(&common.block, at..at + 4), [1, 9, 0, 0]);
+        assert_eq!(
+            hold(&common.seen).bytes,
+            [0, 9, 0, 0],
+            "so that it still goes out"
+        );
     }
 }

@@ -3,17 +3,17 @@
 //! `longshore check` runs them behind the real ones: a checker that finds nothing wrong with these is worth
 //! nothing.
 
+pub mod controller;
 pub mod provider;
 pub mod stack;
 
 use crate::explore::Target;
 use crate::reference::{Interrupts, Options};
-use crate::suites::controller::{RealStack, Rig, check_stack, reference_rig};
+use crate::suites::controller::{check_stack, reference_rig};
 use crate::suites::provider::check_provider;
 use longshore_netdma::Version;
 use provider::{Flaw, Sketch};
-use stack::{EagerStack, LyingController};
-use std::sync::Arc;
+use stack::EagerStack;
 
 /// A broken implementation, and the rule that catches it.
 pub struct Exhibit {
@@ -301,29 +301,16 @@ pub fn gallery() -> Vec<Exhibit> {
             EagerStack::build(bay),
         )
     });
-    let lying = check_stack(|bay| {
-        let rig = reference_rig(bay, Options::new());
-        (
-            Rig {
-                controller: Arc::new(LyingController(rig.controller)),
-                ..rig
-            },
-            Arc::new(RealStack),
-        )
-    });
-    let stacks = [
-        Exhibit {
-            target: eager.named("callback-without-interrupt").into_target(),
-            flaw: "the completion routine is called on a controller that cannot interrupt",
-            rule: "SEED-001-10",
-        },
-        Exhibit {
-            target: lying.named("cancel-lies").into_target(),
-            flaw: "the controller says that it has cancelled, and goes on",
-            rule: "PAIN-08",
-        },
-    ];
-    PROVIDERS.into_iter().map(exhibit).chain(stacks).collect()
+    let eager = Exhibit {
+        target: only(
+            "from-device",
+            eager.named("callback-without-interrupt").into_target(),
+        ),
+        flaw: "the completion routine is called on a controller that cannot interrupt",
+        rule: "SEED-001-10",
+    };
+    let providers = PROVIDERS.into_iter().map(exhibit);
+    providers.chain(controller::exhibits()).chain([eager]).collect()
 }
 
 /// The target with the one scenario that shows what is wrong with it. The others would only take time.

@@ -1,14 +1,14 @@
-//! System DMA that is wrong on purpose.
+//! A stack above a system DMA controller that is wrong on purpose.
 
 use crate::machine::{Machine, Timer};
 use crate::suites::Bay;
 use crate::suites::controller::Stack;
 use longshore_core::completion::Verdict;
 use longshore_core::machine::{Machine as _, Timer as _};
-use longshore_core::{AtMostDispatch, Dispatch, NtStatus};
+use longshore_core::{AtMostDispatch, Dispatch};
 use longshore_wdm::{
-    Adapter, CompletionContext, CompletionRoutine, Controller, ControllerAttributes, DeviceObject,
-    DmaCompletionStatus, InterruptType, MapError, MapRequest, Program, ProgramError, TransferContext,
+    Adapter, CompletionContext, CompletionRoutine, DeviceObject, DmaCompletionStatus, MapError, MapRequest,
+    TransferContext,
 };
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
@@ -96,53 +96,5 @@ impl Stack for EagerStack {
             self.arm();
         }
         Ok(mapped)
-    }
-}
-
-/// A controller that says it has cancelled, and lets the channel run on.
-pub struct LyingController(pub Arc<dyn Controller>);
-
-impl Controller for LyingController {
-    fn attributes(&self) -> ControllerAttributes {
-        self.0.attributes()
-    }
-
-    fn initialize(&self) {
-        self.0.initialize();
-    }
-
-    fn validate_request_line_binding(&self, request_line: u32, channel: u32) -> bool {
-        self.0.validate_request_line_binding(request_line, channel)
-    }
-
-    fn query_max_fragments(&self, channel: u32, requested: u32) -> u32 {
-        self.0.query_max_fragments(channel, requested)
-    }
-
-    fn program(&self, channel: u32, program: &Program<'_>) -> Result<(), ProgramError> {
-        self.0.program(channel, program)
-    }
-
-    fn configure(&self, channel: u32, function: u32, context: usize) -> NtStatus {
-        self.0.configure(channel, function, context)
-    }
-
-    // Flushing would reset the channel, and with it hide the lie.
-    fn flush(&self, _: u32) {}
-
-    fn interrupt(&self) -> Option<(u32, InterruptType)> {
-        self.0.interrupt()
-    }
-
-    fn remaining(&self, channel: u32) -> u32 {
-        self.0.remaining(channel)
-    }
-
-    fn poll(&self, channel: u32) -> Option<InterruptType> {
-        self.0.poll(channel)
-    }
-
-    fn cancel(&self, _: u32) -> bool {
-        true
     }
 }

@@ -332,7 +332,7 @@ impl<R: Registers + Clone, D: DmaMemory> Controller for ReferenceController<R, D
     }
 
     fn flush(&self, channel: u32) {
-        if channel < self.options.channels {
+        if channel < self.options.channels && !self.options.empty_flush {
             self.reset(channel);
         }
     }

@@ -62,6 +62,8 @@ pub struct Options {
     pub common_buffer: bool,
     /// One read of the interrupt register serves several calls of its driver (RL-24).
     pub one_read: bool,
+    /// Its driver's flush does nothing (RL-26).
+    pub empty_flush: bool,
     /// The hardware stands still after each period of a loop, and its driver sends it on (RL-27).
     pub software_loop: bool,
 }
@@ -82,6 +84,7 @@ impl Options {
             style: CancelStyle::Honest,
             common_buffer: false,
             one_read: false,
+            empty_flush: false,
             software_loop: false,
         }
     }

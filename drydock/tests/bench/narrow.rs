@@ -10,8 +10,8 @@ use longshore_drydock::{Plan, Run};
 use longshore_hardware::{BusAddress, BusRange, DmaMemory, Lease};
 use longshore_wdm::{
     Adapter, Allocation, AllocationFlags, ChannelAttributes, Controller, ControllerAttributes,
-    DeviceDescription, DmaWidth, InterruptType, MapRegisters, MapRequest, Platform, Policy, Program,
-    ProgramError, RegisterBase, Setup, SystemDma, TransferContext,
+    DeviceDescription, DmaWidth, InterruptType, MapRegisters, MapRequest, Platform, Policy, PortWidths,
+    Program, ProgramError, RegisterBase, Setup, SystemDma, TransferContext,
 };
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
@@ -34,6 +34,8 @@ pub(crate) struct Limited {
     pub(crate) refuses: AtomicBool,
     /// The fragments of each program.
     pub(crate) programs: Mutex<Vec<Vec<BusRange>>>,
+    /// The request line, the device's address, and whether it is on demand, of each program.
+    pub(crate) hints: Mutex<Vec<(u32, u64, bool)>>,
     /// What was reported, in its order.
     pub(crate) told: Mutex<Vec<String>>,
 }
@@ -72,6 +74,11 @@ impl Controller for Limited {
         if self.refuses.swap(false, Ordering::Relaxed) {
             return Err(ProgramError::Gone);
         }
+        self.hints.lock().unwrap().push((
+            program.request_line,
+            program.device_address.raw(),
+            program.demand_mode,
+        ));
         let fragments = program.segments.iter().collect();
         self.programs.lock().unwrap().push(fragments);
         self.inner.program(channel, program)
@@ -110,6 +117,8 @@ pub(crate) struct Narrow {
     pub(crate) pool: MapRegisters<Machine>,
     pub(crate) controller: Arc<Limited>,
     pub(crate) port: Port,
+    /// The device on the other line.
+    pub(crate) second_port: Port,
 }
 
 /// How the controller and its channels differ from the usual ones.
@@ -119,6 +128,8 @@ pub(crate) struct Habits {
     pub(crate) policy: Policy,
     /// The controller's count means nothing.
     pub(crate) countless: bool,
+    /// The only ports it serves.
+    pub(crate) widths: Option<PortWidths>,
     pub(crate) style: Option<CancelStyle>,
 }
 
@@ -129,11 +140,13 @@ impl Narrow {
         let options = Options::new().style(style);
         let device = ReferenceDevice::new(options);
         let port = device.port(0);
+        let second_port = device.port(1);
         let registers = machine.attach("narrow", Box::new(device), std::slice::from_ref(&line));
         let inner = ReferenceController::new(registers, machine.memory(), options);
         let attributes = ControllerAttributes {
             address_width: WIDTH,
             counter_available: !habits.countless,
+            port_widths: habits.widths.unwrap_or(PortWidths::UNLIMITED),
             ..inner.attributes()
         };
         let controller = Arc::new(Limited {
@@ -142,6 +155,7 @@ impl Narrow {
             channel: habits.channel,
             refuses: AtomicBool::new(false),
             programs: Mutex::default(),
+            hints: Mutex::default(),
             told: Mutex::default(),
         });
         let below = BusAddress::new(REACH);
@@ -156,6 +170,7 @@ impl Narrow {
             pool,
             controller,
             port,
+            second_port,
         }
     }
 

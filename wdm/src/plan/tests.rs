@@ -167,9 +167,8 @@ fn check(pages: &[BusRange], offset: u64, wanted: u64, limits: Limits, run: BusR
         );
         let inside = run.start().raw() <= start && end <= run.end().raw();
         assert!(inside || u128::from(end) <= limits.reach, "{about}");
-        if limits.boundary != 0 {
-            assert_eq!(start / limits.boundary, (end - 1) / limits.boundary, "{about}");
-        }
+        let block = |at: u64| at.checked_div(limits.boundary);
+        assert_eq!(block(start), block(end - 1), "{about}");
         device.extend(start..end);
     }
     let memory: Vec<u64> = Segments::new(pages)

@@ -4,6 +4,7 @@ use State::{
     Blank, Done, DoneX, Kept, KeptDone, Loop, LoopX, Loose, LooseDone, Own, OwnX, Pre, PreX, Ready, ReadyX,
     Run, RunX, Wait, WaitX,
 };
+use longshore_core::{NtStatus, Rule};
 
 fn refused(state: State, input: Input) -> Option<Refusal> {
     match next(state, input) {

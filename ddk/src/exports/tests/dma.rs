@@ -345,7 +345,7 @@ fn a_map_writes_as_much_of_a_list_as_there_is_room() {
     let adapter = bench.adapter(3);
     let table = bench.table(adapter);
     let (mdl, bytes) = bench.mdl(64);
-    let (second, _) = bench.mdl(32);
+    let (second, rest) = bench.mdl(32);
     // SAFETY: it is not freed.
     unsafe { (*mdl).next = second };
     let mut context = [0u8; 128];
@@ -431,6 +431,28 @@ fn a_map_writes_as_much_of_a_list_as_there_is_room() {
         );
         let seen = std::slice::from_raw_parts(bytes, 64);
         assert!(seen[..60] == [8; 60] && seen[60..] == [5; 4]);
+        // What is past the map was never the device's, whatever the flush says.
+        length = 96;
+        let again = (table.map_transfer_ex)(
+            adapter,
+            mdl,
+            base,
+            0,
+            0,
+            &mut length,
+            0,
+            fits,
+            40,
+            None,
+            null_mut(),
+        );
+        assert_eq!((again, length), (DONE, 64));
+        rest.write_bytes(3, 32);
+        assert_eq!(
+            (table.flush_adapter_buffers_ex)(adapter, mdl, base, 0, 96, 0),
+            DONE
+        );
+        assert_eq!(std::slice::from_raw_parts(rest, 32), [3; 32]);
         bench.raised(|| (table.free_adapter_channel)(adapter));
         (table.put_dma_adapter)(adapter);
     }
@@ -480,9 +502,14 @@ fn a_common_buffer_is_the_same_on_both_sides_whenever_the_edge_is_crossed() {
         );
         let mut dpc: Kdpc = std::mem::zeroed();
         KeInitializeDpc(&mut dpc, Some(look_at), buffer.cast());
-        memory.write(at, &[55]).unwrap();
         KeInsertQueueDpc(&mut dpc, null_mut(), null_mut());
         KeFlushQueuedDpcs();
+        assert_eq!((IN_A_CALLBACK.load(Ordering::Relaxed), theirs(1)), (33, 44));
+        // Nothing is exported between the device's write and the callback.
+        *buffer.add(1) = 0;
+        memory.write(at, &[55]).unwrap();
+        let place = buffer.expose_provenance();
+        calls::deferred_routine(&bench.edge, look_at, 0, place, [0; 2]);
         assert_eq!(
             (IN_A_CALLBACK.load(Ordering::Relaxed), theirs(1)),
             (55, 44),
@@ -571,6 +598,31 @@ fn an_older_driver_transfers_without_a_context() {
         (table.put_dma_adapter)(adapter);
     }
     assert_eq!(bench.misuse(), []);
+}
+
+/// Proves: WDM-123, WDM-126.
+#[test]
+fn only_a_request_that_is_granted_at_once_has_a_place_for_its_base() {
+    let bench = Bench::new();
+    let adapter = bench.adapter(3);
+    let table = bench.table(adapter);
+    let mut context = [0u8; 128];
+    let context = context.as_mut_ptr().cast();
+    let (none, mut base) = (null_mut(), null_mut());
+    let ask = |flags, place: *mut Pointer| {
+        // SAFETY: the adapter and the context stand, and the place is NULL or good.
+        bench.raised(|| unsafe {
+            let routine = Some(keep as _);
+            let routine = if flags == 0 { routine } else { None };
+            (table.allocate_adapter_channel_ex)(adapter, none, context, 0, flags, routine, none, place)
+        })
+    };
+    // SAFETY: as above.
+    unsafe { (table.initialize_dma_transfer_context)(adapter, context) };
+    assert_eq!((ask(0, &mut base), ask(1, null_mut())), (BAD, BAD));
+    let call = "AllocateAdapterChannelEx";
+    assert_eq!(bench.misuse(), [(call, "WDM-123"), (call, "WDM-126")]);
+    assert_eq!(ask(1, &mut base), DONE);
 }
 
 static GRANTED: AtomicU32 = AtomicU32::new(0);

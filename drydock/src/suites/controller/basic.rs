@@ -75,14 +75,13 @@ pub(super) fn device_error(client: &Arc<Client>, passive: &mut Passive) {
     if !client.site.abilities.errors {
         return;
     }
-    client.far.fail_at(u64::from(LENGTH / 2));
     let mut before = 0;
     while client.window().1 < LENGTH {
+        // A map that ends before that byte is well, and the device begins to count anew with the next one.
+        client.far.fail_at(u64::from(LENGTH / 2 - before));
         let Some(mapped) = client.start(passive, 1) else {
             return;
         };
-        // A map that ends before that byte is well, and the device begins to count anew with the next one.
-        client.far.fail_at(u64::from(LENGTH / 2 - before));
         let well = before + mapped <= LENGTH / 2;
         let wanted = if well {
             DmaCompletionStatus::COMPLETE
@@ -164,8 +163,18 @@ pub(super) fn starved(client: &Arc<Client>, passive: &mut Passive) {
         || format!("a cancelled transfer that was not complete ended with {status:?}"),
     );
     let moved = client.far.moved();
+    let left = client.adapter.read_counter(&*passive);
     client.flush((&*passive).into());
     client.check_data(moved);
+    let kept = client.adapter.read_counter(&*passive);
+    let right = if client.site.counts() {
+        kept == left && left >= 4
+    } else {
+        kept == 0
+    };
+    client.require(right, "A-19", || {
+        format!("the counter read {left} before the flush and {kept} after it")
+    });
 }
 
 /// A device that is given back and taken up anew has its channel again (RL-26).

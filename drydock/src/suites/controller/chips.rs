@@ -73,6 +73,7 @@ pub fn i8237_rig(bay: &Bay<'_>, channels: [u8; 2], quirks: Quirks) -> Rig {
         devices,
         abilities: Abilities {
             loops: true,
+            counts_cancelled: true,
             starves: true,
             ..Abilities::NONE
         },

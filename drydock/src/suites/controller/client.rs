@@ -11,10 +11,10 @@ use longshore_core::{AtMostDispatch, Dispatch, Passive};
 use longshore_hardware::{BusAddress, BusRange, DmaMemory, Lease};
 use longshore_wdm::{
     Adapter, AllocateError, Allocation, AllocationFlags, DeviceDescription, DmaCompletionStatus, FlushError,
-    FlushRequest, MapError, MapRequest, State, TransferContext,
+    FlushRequest, MapError, MapRequest, Refusal, RegisterBase, State, TransferContext,
 };
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 /// Bytes of the buffer.
@@ -72,6 +72,8 @@ pub(super) struct Client {
     memory: Memory,
     buffer: Vec<Lease<Memory>>,
     interrupts: bool,
+    /// The map registers that a request which could not wait was granted.
+    base: Mutex<Option<RegisterBase>>,
     /// Where the mapping begins that is not flushed, and where the next one will.
     mapped: AtomicU32,
     next: AtomicU32,
@@ -106,6 +108,7 @@ impl Client {
             memory: machine.memory(),
             buffer: terms.beyond.into_iter().map(piece).collect::<Option<_>>()?,
             interrupts: site.interrupts(wired.channel),
+            base: Mutex::default(),
             mapped: AtomicU32::new(0),
             next: AtomicU32::new(0),
             maps: AtomicU32::new(0),
@@ -171,10 +174,18 @@ impl Client {
 
     /// Asks for the channel, now or never.
     pub(super) fn allocate(&self, dispatch: &Dispatch) -> Result<(), AllocateError> {
-        self.adapter
-            .allocate_channel(dispatch, &self.context, self.request(false))
-            .map(drop)
-            .map_err(|refused| refused.why)
+        let request = self.request(false);
+        let granted = self.adapter.allocate_channel(dispatch, &self.context, request);
+        let base = granted.map_err(|refused| refused.why)?;
+        *self.base.lock().unwrap_or_else(PoisonError::into_inner) = base;
+        Ok(())
+    }
+
+    /// Frees the map registers that were kept; nothing if there are none to name.
+    pub(super) fn free_registers(&self, dispatch: &Dispatch) -> Option<Result<(), Refusal>> {
+        let base = (*self.base.lock().unwrap_or_else(PoisonError::into_inner))?;
+        let count = self.request(false).registers;
+        Some(self.adapter.free_map_registers(dispatch, base, count))
     }
 
     /// Asks for the channel, now or when its turn comes; `granted` is called then, with the channel held.
@@ -242,8 +253,7 @@ impl Client {
         match self.map(passive.into()) {
             Ok(mapped) => Some(mapped),
             Err(error) => {
-                let struck =
-                    self.is_cancelled() && error == MapError::Refused(longshore_wdm::Refusal::Cancelled);
+                let struck = self.is_cancelled() && error == MapError::Refused(Refusal::Cancelled);
                 self.require(struck, "WDM-150", || format!("the map gave {error:?}"));
                 None
             }

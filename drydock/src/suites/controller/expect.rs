@@ -1,7 +1,7 @@
 //! What each call says in each state, and where it leads: part 9 of the contract with its decided ambiguities, written
 //! down from there and not from the table that is checked.
 
-use super::states::{At, Call};
+use super::calls::{At, Call};
 use longshore_core::NtStatus;
 use longshore_wdm::State;
 
@@ -34,23 +34,26 @@ pub(super) fn said(at: At, call: Call) -> Said {
         Call::AllocateBusy if unallocated => BUSY,
         Call::Allocate | Call::AllocateNow | Call::AllocateBusy => MISUSE,
         Call::OtherQueues => Said::Yes,
-        Call::OtherNow if unallocated || cancelled_before || at == Blank => Said::Yes,
+        Call::OtherNow if unallocated || cancelled_before || matches!(at, Blank | At::Kept) => Said::Yes,
         Call::OtherNow => BUSY,
         // Before the request it cancels the next one; once the channel is held it is too late.
         Call::CancelAllocation if unallocated || cancelled_before || at.waits() => Said::Yes,
         Call::CancelAllocation => Said::No,
         Call::Configure if at.holds() => Said::Yes,
-        Call::Map if at == Own => Said::Yes,
-        Call::Map if at == OwnX => CANCELLED,
+        Call::Map | Call::MapLoop if at == Own => Said::Yes,
+        Call::Map | Call::MapLoop if at == OwnX => CANCELLED,
         // a second one fails with whatever status.
-        Call::CancelMapped if at == Blank => MISUSE,
+        Call::CancelMapped if matches!(at, Blank | At::Kept) => MISUSE,
         Call::CancelMapped if at.is_marked() => Said::No,
         Call::CancelMapped => Said::Yes,
         // with the channel held a flush succeeds, whatever runs.
         Call::Flush if at.holds() => Said::Yes,
         Call::Free | Call::Deallocate | Call::KeepRegisters if matches!(at, Own | OwnX) => Said::Yes,
+        Call::FreeRegisters if at == At::Kept => Said::Yes,
+        // Without the channel nothing can be mapped, so there is nothing to flush either.
+        Call::Flush if at == At::Kept => Said::Yes,
         Call::Keep | Call::ReadCounter => Said::Yes,
-        Call::Put if !at.holds() && !at.waits() => Said::Yes,
+        Call::Put if at != At::Kept && !at.holds() && !at.waits() => Said::Yes,
         _ => MISUSE,
     }
 }
@@ -70,12 +73,15 @@ pub(super) fn after(at: At, call: Call) -> State {
         (Call::CancelAllocation, Wait) => State::Ready,
         (Call::CancelAllocation, WaitX) => State::ReadyX,
         (Call::Map, _) => State::Run,
+        (Call::MapLoop, _) => State::Loop,
         (Call::CancelMapped, At::Run | At::RunLoop) => State::DoneX,
         (Call::CancelMapped, _) => marked(at.state()),
         // the mark stays.
         (Call::Flush, At::RunX | At::LoopX | At::DoneX | At::OwnX) => State::OwnX,
+        (Call::Flush, At::Kept) => State::Kept,
         (Call::Flush, _) => State::Own,
-        (Call::Free | Call::Deallocate | Call::KeepRegisters, _) => State::Ready,
+        (Call::KeepRegisters, _) => State::Kept,
+        (Call::Free | Call::Deallocate | Call::FreeRegisters, _) => State::Ready,
         _ => at.state(),
     }
 }

@@ -40,13 +40,16 @@ pub(super) fn in_turn(site: &Arc<Site>, passive: &mut Passive) {
     }
     let victim = Arc::clone(&clients[2]);
     let taken = Arc::new(Mutex::new(false));
+    let so_far = order.clone();
     let note = Arc::clone(&taken);
     let over = Arc::clone(&clients[2]);
     site.machine.arm(move |dispatch| {
         let answer = victim
             .adapter
             .cancel_adapter_channel(dispatch, &victim.context, DEVICE);
-        *note.lock().unwrap_or_else(PoisonError::into_inner) = answer;
+        // A request that was granted and is over is none any more: then it is the next one that is cancelled.
+        let waited = !so_far.list().contains(&2);
+        *note.lock().unwrap_or_else(PoisonError::into_inner) = answer && waited;
         over.settled();
     });
     for (who, client) in clients.iter().enumerate().skip(1) {

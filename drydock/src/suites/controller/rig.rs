@@ -1,7 +1,9 @@
 //! What a controller is checked with.
 
 use crate::machine::Line;
-use crate::reference::{FarEnd, Interrupts, Options, ReferenceController, ReferenceDevice, SET_PERIOD};
+use crate::reference::{
+    Counter, FarEnd, Interrupts, Options, ReferenceController, ReferenceDevice, SET_PERIOD,
+};
 use crate::suites::Bay;
 use longshore_core::machine::{Cpu, Machine as _};
 use longshore_hardware::BusAddress;
@@ -32,6 +34,8 @@ pub struct Abilities {
     pub set_period: Option<u32>,
     /// A device can tell it of an error.
     pub errors: bool,
+    /// Its count is still right when a transfer was cancelled.
+    pub counts_cancelled: bool,
     /// It sees when memory does not answer.
     pub bus_errors: bool,
     /// A device that has nothing to give keeps it waiting.
@@ -44,6 +48,7 @@ impl Abilities {
         loops: false,
         set_period: None,
         errors: false,
+        counts_cancelled: false,
         bus_errors: false,
         starves: false,
     };
@@ -88,6 +93,7 @@ pub fn reference_rig(bay: &Bay<'_>, options: Options) -> Rig {
             loops: true,
             set_period: (options.interrupts != Interrupts::None).then_some(SET_PERIOD),
             errors: true,
+            counts_cancelled: options.counter == Counter::Kept,
             bus_errors: true,
             starves: true,
         },

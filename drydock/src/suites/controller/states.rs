@@ -1,5 +1,6 @@
 //! Each call in each state of a transfer context.
 
+use super::calls::{At, Call};
 use super::client::{Client, Terms};
 use super::expect::{Said, after, counter, said};
 use super::site::Site;
@@ -9,119 +10,6 @@ use longshore_core::{NtStatus, Passive};
 use longshore_wdm::{IoAllocationAction, State, TransferContext};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
-
-macro_rules! listed {
-    ($(#[$doc:meta])* $name:ident { $($(#[$item:meta])* $variant:ident,)* }) => {
-        $(#[$doc])*
-        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-        pub(super) enum $name {
-            $($(#[$item])* $variant,)*
-        }
-
-        impl $name {
-            const ALL: &[Self] = &[$(Self::$variant),*];
-        }
-    };
-}
-
-listed! {
-    /// Where a context stands.
-    At {
-        Blank,
-        Ready,
-        ReadyX,
-        Pre,
-        PreX,
-        Wait,
-        WaitX,
-        Own,
-        OwnX,
-        Run,
-        RunLoop,
-        RunX,
-        LoopX,
-        Done,
-        DoneX,
-        Free,
-    }
-}
-
-listed! {
-    /// What is called.
-    Call {
-        Initialize,
-        /// It may wait.
-        Allocate,
-        /// Now or never, and the channel is free.
-        AllocateNow,
-        /// Now or never, and it is not.
-        AllocateBusy,
-        /// With another context, which may wait.
-        OtherQueues,
-        /// With another context, now or never.
-        OtherNow,
-        CancelAllocation,
-        Configure,
-        Map,
-        CancelMapped,
-        ReadCounter,
-        Flush,
-        Free,
-        /// FreeAdapterObject, DeallocateObject.
-        Deallocate,
-        /// FreeAdapterObject, DeallocateObjectKeepRegisters.
-        KeepRegisters,
-        /// FreeAdapterObject, KeepObject.
-        Keep,
-        Put,
-    }
-}
-
-impl At {
-    /// A request of the context is queued.
-    pub(super) fn waits(self) -> bool {
-        matches!(self, Self::Wait | Self::WaitX)
-    }
-
-    /// The context holds the channel.
-    pub(super) fn holds(self) -> bool {
-        matches!(self, Self::Own | Self::OwnX) || self.is_mapped()
-    }
-
-    fn is_mapped(self) -> bool {
-        matches!(
-            self,
-            Self::Run | Self::RunLoop | Self::RunX | Self::LoopX | Self::Done | Self::DoneX
-        )
-    }
-
-    /// The context bears the cancelled mark.
-    pub(super) fn is_marked(self) -> bool {
-        matches!(
-            self,
-            Self::ReadyX | Self::PreX | Self::WaitX | Self::OwnX | Self::RunX | Self::LoopX | Self::DoneX
-        )
-    }
-
-    /// What polling shows. A cancelled transfer of a sound controller has ended when somebody looks.
-    pub(super) fn state(self) -> State {
-        match self {
-            Self::Blank => State::Blank,
-            Self::Ready | Self::Free => State::Ready,
-            Self::ReadyX => State::ReadyX,
-            Self::Pre => State::Pre,
-            Self::PreX => State::PreX,
-            Self::Wait => State::Wait,
-            Self::WaitX => State::WaitX,
-            Self::Own => State::Own,
-            Self::OwnX => State::OwnX,
-            Self::Run => State::Run,
-            Self::RunLoop => State::Loop,
-            Self::Done => State::Done,
-            Self::RunX | Self::LoopX | Self::DoneX => State::DoneX,
-        }
-    }
-}
 
 /// A call in a state.
 #[derive(Clone, Copy)]
@@ -146,7 +34,7 @@ impl Pair {
     pub(super) fn all() -> impl Iterator<Item = (String, Self)> {
         At::ALL.iter().flat_map(|&at| {
             // A channel that the context holds, or waits for, is not free.
-            let can = move |call: &&Call| **call != Call::AllocateNow || !(at.holds() || at.waits());
+            let can = move |call: &&Call| at.allows(**call);
             Call::ALL.iter().filter(can).map(move |&call| {
                 let name = format!("{at:?}-then-{call:?}").to_lowercase();
                 (name, Self { at, call })
@@ -155,14 +43,21 @@ impl Pair {
     }
 
     pub(super) fn run(self, site: &Arc<Site>, passive: &mut Passive) {
-        let looped = matches!(self.at, At::RunLoop | At::LoopX);
+        let looped = matches!(self.at, At::RunLoop | At::LoopX) || self.call == Call::MapLoop;
+        let ended = matches!(self.at, At::Done | At::DoneX);
+        let registers = matches!(self.call, Call::KeepRegisters | Call::FreeRegisters) || self.at == At::Kept;
         let waits = looped || matches!(self.at, At::Run | At::RunX) || self.call == Call::Map;
         let abilities = site.abilities;
-        if waits && !abilities.starves || looped && !abilities.loops {
+        if waits && !abilities.starves
+            || looped && !abilities.loops
+            || looped && ended && !abilities.errors
+            || registers && site.beyond().is_none()
+        {
             return;
         }
         let terms = Terms {
             looped,
+            beyond: [false, registers, false],
             ..Terms::RECEIVE
         };
         let client = |terms| Client::new(site, passive, terms);
@@ -225,7 +120,8 @@ fn rule(call: Call) -> &'static str {
         Call::OtherQueues => "WDM-120",
         Call::CancelAllocation => "WDM-140",
         Call::Configure => "WDM-211",
-        Call::Map => "WDM-158",
+        Call::Map | Call::MapLoop => "WDM-158",
+        Call::FreeRegisters => "WDM-194",
         Call::CancelMapped => "WDM-183",
         Call::ReadCounter => "A-19",
         Call::Flush => "WDM-172",
@@ -248,15 +144,22 @@ impl Stage {
         if at.waits() && !(self.holder.take_channel(passive) && self.queue(false, passive) == Said::Yes) {
             return false;
         }
-        if (at.holds() || at == At::Free) && !self.client.take_channel(passive) {
+        if (at.holds() || matches!(at, At::Free | At::Kept)) && !self.client.take_channel(passive) {
             return false;
         }
         if at == At::Free {
             self.client.release(passive);
         }
+        if at == At::Kept && self.free(Call::KeepRegisters, passive) != Said::Yes {
+            return false;
+        }
         let client = &self.client;
         if at.is_mapped() {
             let complete = matches!(at, At::Done | At::DoneX);
+            if complete && client.terms.looped {
+                // A loop ends by itself only where its device fails.
+                client.far.fail_at(4);
+            }
             let Some(mapped) = client.start(passive, u64::from(complete)) else {
                 return false;
             };
@@ -334,7 +237,7 @@ impl Stage {
                 });
                 Said::Yes
             }
-            Call::Map => of(client
+            Call::Map | Call::MapLoop => of(client
                 .map((&*passive).into())
                 .map(|_| ())
                 .map_err(|error| error.status())),
@@ -363,6 +266,11 @@ impl Stage {
     fn free(&self, call: Call, passive: &mut Passive) -> Said {
         let client = &self.client;
         let answer = client.machine.raise(passive, |dispatch| {
+            if call == Call::FreeRegisters {
+                // A base that is not there names nothing.
+                let freed = client.free_registers(dispatch);
+                return freed.unwrap_or(Err(longshore_wdm::Refusal::NotKept));
+            }
             let object = |action| client.adapter.free_object(dispatch, &client.context, action);
             match call {
                 Call::Deallocate => object(IoAllocationAction::DEALLOCATE_OBJECT),
