@@ -170,7 +170,7 @@ impl<'a> Driver<'a> {
                 let made_up = RegisterBase::from_raw(base as u64 + 1).unwrap();
                 // Half of the counts are right.
                 let (base, count) = known.map_or((made_up, count), |(base, right)| {
-                    (base, if count % 2 == 0 { right } else { count })
+                    (base, if count.is_multiple_of(2) { right } else { count })
                 });
                 bench.machine.raise(passive, |dispatch| {
                     adapter.free_map_registers(dispatch, base, count).is_err()
@@ -261,7 +261,11 @@ impl<'a> Driver<'a> {
         let Some(buffer) = self.common.pop() else {
             return true;
         };
-        let length = if length % 2 == 0 { buffer.length() } else { length };
+        let length = if length.is_multiple_of(2) {
+            buffer.length()
+        } else {
+            length
+        };
         let at = buffer.address();
         let freed = self
             .adapter

@@ -635,6 +635,8 @@ unsafe extern "C" fn granted(_: Pointer, _: Pointer, _: Pointer, _: Pointer) -> 
 }
 
 /// A device goes while one of its transfers is mapped and another one waits.
+///
+/// Proves: WDM-331.
 #[test]
 fn a_device_that_goes_is_stopped_and_never_called_again() {
     let bench = Bench::new();
