@@ -20,6 +20,7 @@ use longshore_core::{Event, Irql, NtStatus, Passive, Rule};
 use longshore_netdma::NetDma;
 use longshore_netdma::registry::Misuse;
 use longshore_wdm::Platform;
+use longshore_wdm::verifier::Code;
 use std::fmt;
 use std::sync::{Arc, OnceLock, Weak};
 
@@ -117,6 +118,14 @@ impl Edge {
     pub(crate) fn misuse(&self, call: &'static str, rule: Rule, status: NtStatus) -> NtStatus {
         self.world.emit(Event::Misuse(call, rule, status));
         self.complain(Misuse { call, rule, status });
+        status
+    }
+
+    /// As [`Self::misuse`], where Windows' own verifier would have stopped.
+    pub(crate) fn verifier_stop(&self, call: &'static str, rule: Rule, code: Code) -> NtStatus {
+        let status = self.misuse(call, rule, NtStatus::INVALID_PARAMETER);
+        let code = code.0;
+        self.world.emit(Event::VerifierStop { call, code, rule });
         status
     }
 

@@ -1,7 +1,7 @@
 //! Memory descriptor lists of C code.
 //!
 //! An MDL is known by where it stands, like a KDPC: what it describes was noted when it was made, and of what is written
-//! in it only the link to the next one is ever read back. C's memory is not the machine's, so an MDL that was built has
+//! in it only the link to the next one is ever read back, and the flags, whose damage shows. C's memory is not the machine's, so an MDL that was built has
 //! a *shadow* there, which is what devices see. The bytes are carried into the shadow when they are mapped, and out of
 //! it when they are flushed. In between C code must not touch them (WDM-024), so nobody can tell the difference.
 
@@ -115,7 +115,8 @@ impl Edge {
         })
     }
 
-    /// What a chain describes. `None` if one of its MDLs is none or was not built, or if there is no end to them.
+    /// What a chain describes. `None` if one of its MDLs is none, was not built or has other flags by now, or if there
+    /// is no end to them.
     pub(crate) fn chain(&self, first: usize) -> Option<Buffer> {
         let mdls = hold(&self.mdls.0);
         let (mut parts, mut next) = (Vec::new(), first);
@@ -125,7 +126,11 @@ impl Edge {
                 return None;
             }
             parts.push(record.built.clone()?);
-            next = memory::mdl(&record.place)?.next.addr();
+            let written = memory::mdl(&record.place)?;
+            if written.flags != Mdl::BUILT {
+                return None; // damaged
+            }
+            next = written.next.addr();
         }
         let shadows = parts.iter().map(|part| part.shadow).collect();
         (!parts.is_empty()).then_some(Buffer { parts, shadows })

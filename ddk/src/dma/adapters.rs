@@ -12,6 +12,7 @@ use crate::memory;
 use crate::pool::Block;
 use longshore_core::{NtStatus, Rule};
 use longshore_netdma::registry::Misuse;
+use longshore_wdm::verifier::Code;
 use longshore_wdm::{
     DescriptionVersion, DeviceDescription, DmaSpeed, DmaWidth, InterfaceType, Operation, RegisterBase,
     Release,
@@ -56,6 +57,18 @@ pub(crate) struct Adapters {
 impl Adapters {
     pub(crate) fn get(&self, adapter: usize) -> Option<Arc<Record>> {
         hold(&self.live).get(&adapter).cloned()
+    }
+
+    /// What Windows' verifier calls the use of what is no adapter, if it can tell.
+    fn why_not(&self, adapter: usize) -> Option<Code> {
+        if adapter == 0 {
+            return Some(Code::NULL_ADAPTER);
+        }
+        let was_put = |place: &Block| place.range().start == adapter;
+        hold(&self.put)
+            .iter()
+            .any(was_put)
+            .then_some(Code::RELEASED_ADAPTER)
     }
 
     fn all(&self) -> Vec<Arc<Record>> {
@@ -162,7 +175,11 @@ impl Edge {
     pub(crate) fn adapter_for(&self, adapter: usize, operation: Operation) -> Result<Arc<Record>, NtStatus> {
         let call = operation.name();
         let Some(record) = self.adapters.get(adapter) else {
-            return Err(self.misuse(call, Rule("WDM-038"), NtStatus::INVALID_PARAMETER));
+            let rule = Rule("WDM-038");
+            return Err(match self.adapters.why_not(adapter) {
+                Some(code) => self.verifier_stop(call, rule, code),
+                None => self.misuse(call, rule, NtStatus::INVALID_PARAMETER),
+            });
         };
         match record.port.admits(operation) {
             Ok(()) => Ok(record),

@@ -10,6 +10,7 @@ use crate::memory;
 use crate::pool::Block;
 use longshore_core::{NtStatus, Rule};
 use longshore_hardware::{BusAddress, BusRange, DmaMemory};
+use longshore_wdm::verifier::Code;
 use longshore_wdm::{CommonBufferRequest, Operation};
 use std::collections::HashMap;
 use std::ops::Range;
@@ -129,7 +130,7 @@ impl Edge {
             Some((shared, common))
         });
         let Some((shared, common)) = taken else {
-            return Err(self.misuse(CALL, Rule("WDM-221"), NtStatus::INVALID_PARAMETER));
+            return Err(self.verifier_stop(CALL, Rule("WDM-221"), Code::COMMON_BUFFER_FREED_TWICE));
         };
         match shared.free(length, address, cached) {
             Ok(()) => {

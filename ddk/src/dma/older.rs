@@ -8,6 +8,7 @@ use crate::handles::hold;
 use crate::mdl::Buffer;
 use longshore_core::{NtStatus, Rule};
 use longshore_hardware::BusAddress;
+use longshore_wdm::verifier::Code;
 use longshore_wdm::{DeviceObject, Mdl, MdlPiece, Operation, RegisterBase};
 
 /// The arguments of a map, and of the flush that repeats them.
@@ -62,7 +63,7 @@ impl Edge {
         let buffer = self.buffer(operation, part.mdl).ok()?;
         let address = self.mdl_address(part.mdl)? as u64;
         let Some(whole) = part.part(address) else {
-            self.misuse(operation.name(), Rule("WDM-233"), NtStatus::INVALID_PARAMETER);
+            self.verifier_stop(operation.name(), Rule("WDM-233"), Code::OUTSIDE_MDL);
             return None;
         };
         Some((buffer, address, whole))

@@ -14,6 +14,7 @@ use crate::handles::hold;
 use crate::mdl::Buffer;
 use longshore_core::{NtStatus, Rule};
 use longshore_hardware::MemoryError;
+use longshore_wdm::verifier::Code;
 use longshore_wdm::{
     AllocationFlags, CompletionContext, DeviceObject, ElementList, FlushRequest, IoAllocationAction,
     Operation, RegisterBase, State, TransferContext, TransferInfo, TransferQuestion,
@@ -113,7 +114,8 @@ impl Edge {
 
     /// The chain that begins at an MDL, or what the call is refused with.
     pub(super) fn buffer(&self, operation: Operation, mdl: usize) -> Result<Buffer, NtStatus> {
-        let refuse = || self.misuse(operation.name(), Rule("WDM-151"), NtStatus::INVALID_PARAMETER);
+        // What was not built by the call for it is not locked, as far as anybody can tell.
+        let refuse = || self.verifier_stop(operation.name(), Rule("WDM-151"), Code::NOT_LOCKED);
         self.chain(mdl).ok_or_else(refuse)
     }
 

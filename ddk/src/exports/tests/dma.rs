@@ -6,6 +6,8 @@ use crate::abi::dma::{Adapter, AdapterInfo, DeviceDescription, Element, List, Md
 use crate::abi::operations::Operations;
 use crate::exports::dma::IoGetDmaAdapter;
 
+mod stops;
+
 const NOT_SUPPORTED: Status = Status(NtStatus::NOT_SUPPORTED.0.cast_signed());
 const BAD: Status = Status(NtStatus::INVALID_PARAMETER.0.cast_signed());
 
