@@ -92,6 +92,8 @@ pub enum Event {
     },
     /// Bytes pass from one owner to another. Whoever else touches them breaks the rule.
     Handover(BusRange, Owner, Rule),
+    /// Bytes that were moved did not reach whom they are for, under this rule. A finding.
+    Lost(BusRange, Rule),
     /// A remark for the reader of a trace.
     Note(&'static str),
 }

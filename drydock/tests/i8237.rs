@@ -6,7 +6,7 @@ mod bench;
 mod mortal;
 
 use at::{Hardware, Job, LENGTH, SEATS, bench_of, description, program, transfer};
-use bench::driver::free;
+use bench::driver::{allocate, free, ready};
 use bench::{expect_clean, explore_runs, go, shared, strike_runs};
 use longshore_core::completion::Verdict;
 use longshore_core::machine::Machine as _;
@@ -17,8 +17,9 @@ use longshore_engines::i8237::configure::{SET_CASCADE, SET_SERVICE, ServiceMode}
 use longshore_hardware::{Registers, Width};
 use longshore_models::i8237::Quirks;
 use longshore_wdm::state::Refusal;
-use longshore_wdm::{AdapterError, Controller, MapError, Program};
+use longshore_wdm::{AdapterError, Controller, DeviceDescription, MapError, Program};
 use mortal::{Broken, Mortal};
+use std::sync::Arc;
 
 /// On the hardware of the data sheet, and on QEMU's.
 ///
@@ -33,6 +34,51 @@ fn a_transfer_each_way_on_each_controller_is_polled_for_and_tells_nobody() {
                 for channel in SEATS {
                     transfer(&bench, passive, &hardware, channel, true);
                     transfer(&bench, passive, &hardware, channel, false);
+                }
+            })
+        });
+    }
+}
+
+/// On demand, or one unit at a time: nothing moves before the device raises its request, and then all of it does.
+///
+/// Proves: WDM-275.
+#[test]
+fn on_demand_a_transfer_begins_with_the_request_and_not_earlier() {
+    for demand_mode in [true, false] {
+        explore_runs(40, &format!("demand: {demand_mode}"), move |plan| {
+            go(plan, move |machine, passive| {
+                let hardware = Hardware::new(machine, Quirks::empty());
+                let bench = hardware.bench(machine, passive);
+                for (channel, write) in [(1, false), (5, true)] {
+                    let mut job = Job::new(&bench, passive, &hardware, channel, LENGTH, write);
+                    free(&bench, passive, &job.adapter, &job.context);
+                    let description = DeviceDescription {
+                        demand_mode,
+                        ..description(channel)
+                    };
+                    job.adapter = bench.system.adapter(passive, description).unwrap();
+                    job.context = Arc::new(ready(passive, &job.adapter));
+                    allocate(&bench, passive, &job.adapter, &job.context).unwrap();
+                    assert_eq!(job.map(passive), Ok(LENGTH));
+                    for _ in 0..20 {
+                        machine.relax();
+                        assert_eq!(job.adapter.poll(&*passive, &job.context).remaining, LENGTH);
+                    }
+                    assert_eq!((job.arrived(), job.device.acknowledged()), (0, 0));
+                    // The device asks for half of it, and drops its request; then for the rest.
+                    job.offer(LENGTH / 2);
+                    while job.arrived() < LENGTH / 2 {
+                        assert_eq!(job.adapter.poll(&*passive, &job.context).outcome, None);
+                        machine.relax();
+                    }
+                    match write {
+                        true => job.device.make_room(LENGTH as usize / 2),
+                        false => job.device.supply(&at::pattern(LENGTH)[LENGTH as usize / 2..]),
+                    }
+                    job.wait(passive);
+                    assert_eq!(job.arrived(), LENGTH);
+                    assert_eq!(job.end(&bench, passive), (Verdict::Completed, 0));
                 }
             })
         });

@@ -5,7 +5,8 @@ mod bench;
 
 use bench::driver::{CONTEXT, Told, allocate, flush, free, ready, receive, receive_again, routine};
 use bench::{Bench, explore};
-use longshore_core::machine::Machine as _;
+use longshore_core::completion::{Cause, Verdict};
+use longshore_core::machine::{Machine as _, Signal as _};
 use longshore_core::scatter::Segments;
 use longshore_core::{NtStatus, Passive};
 use longshore_drydock::machine::Device;
@@ -27,6 +28,8 @@ struct Odd {
     stale: AtomicBool,
     /// A cancel says FALSE, and no interrupt follows.
     mute: bool,
+    /// Each end is reported as that of a cancel.
+    confused: bool,
     /// Channels beyond the last one interrupt, without end.
     babbles: bool,
 }
@@ -40,6 +43,7 @@ impl Odd {
             late: false,
             stale: AtomicBool::new(false),
             mute: false,
+            confused: false,
             babbles: false,
         }
     }
@@ -84,7 +88,15 @@ impl Controller for Odd {
             return Some((0, InterruptType::Completion));
         }
         let babble = self.babbles.then_some((77, InterruptType::Completion));
-        self.inner.interrupt().or(babble)
+        let told = self.inner.interrupt().or(babble);
+        told.map(|(channel, kind)| {
+            let kind = if self.confused {
+                InterruptType::Cancelled
+            } else {
+                kind
+            };
+            (channel, kind)
+        })
     }
 
     fn remaining(&self, channel: u32) -> u32 {
@@ -193,6 +205,34 @@ fn a_latched_interrupt_is_not_taken_for_the_next_transfer_s() {
                 adapter.wait_for_callbacks(passive);
                 assert_eq!(told.list(), [DmaCompletionStatus::CANCELLED]);
             }
+        },
+    );
+}
+
+/// A controller that says cancelled where nobody cancelled: that is an error of the device's, and no cancel.
+#[test]
+fn a_cancel_that_nobody_asked_for_is_an_error() {
+    on_odd(
+        |odd| odd.confused = true,
+        |bench, passive| {
+            let adapter = bench.adapter(passive, false);
+            let context = ready(passive, &adapter);
+            let buffer = bench.buffer(8);
+            let (told, signal) = (Told::default(), Arc::new(bench.machine.signal(passive, "told")));
+            bench.port.supply(&[1; 8]);
+            allocate(bench, passive, &adapter, &context).unwrap();
+            let segments = [buffer.range()];
+            let request = MapRequest {
+                completion: Some(routine(&bench.machine, &told, &signal)),
+                context: CONTEXT,
+                ..MapRequest::new(Segments::new(&segments), 8, false)
+            };
+            adapter.map_transfer(&*passive, &context, request).unwrap();
+            let _ = signal.wait(passive);
+            let verdict = flush(&adapter, &*passive, &context, buffer.range(), 8, false);
+            assert_eq!(verdict, Some(Verdict::Failed(Cause::DEVICE)));
+            assert_eq!(told.list(), [DmaCompletionStatus::ERROR]);
+            free(bench, passive, &adapter, &context);
         },
     );
 }

@@ -1,7 +1,7 @@
 //! Copying between a buffer and the map registers that stand for it. Never under a lock.
 
 use crate::plan::Bounced;
-use longshore_hardware::{DmaMemory, MemoryError};
+use longshore_hardware::{BusRange, DmaMemory, MemoryError};
 
 /// So many zeros are written at a time.
 const ZEROS: [u8; 256] = [0; 256];
@@ -29,13 +29,21 @@ pub(crate) fn clear(memory: &impl DmaMemory, bounced: &[Bounced]) -> Result<(), 
     Ok(())
 }
 
-/// Copies the first `moved` bytes of a map, those of them that were bounced, to where the driver finds them.
-pub(crate) fn copy_out(memory: &impl DmaMemory, bounced: &[Bounced], moved: u64) -> Result<(), MemoryError> {
+/// Copies the first `moved` bytes of a map, those of them that were bounced, to where the driver finds them. What cannot
+/// be written is told and left out; says whether nothing was.
+pub(crate) fn copy_out(
+    memory: &impl DmaMemory,
+    bounced: &[Bounced],
+    moved: u64,
+    mut lost: impl FnMut(BusRange),
+) -> bool {
+    let mut whole = true;
     for piece in bounced {
         let len = moved.saturating_sub(piece.at).min(piece.memory.len());
-        if len > 0 {
-            memory.copy(piece.memory.start(), piece.page, len)?;
+        if len > 0 && memory.copy(piece.memory.start(), piece.page, len).is_err() {
+            whole = false;
+            lost(piece.memory);
         }
     }
-    Ok(())
+    whole
 }

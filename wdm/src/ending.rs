@@ -57,7 +57,8 @@ impl<M: Machine> Adapter<M> {
     /// Ends a mapping and gives its bytes back to software. Tells the outcome, if there was a mapping.
     ///
     /// Right after a cancel it need not wait for the callback, which then comes later (R7). A transfer that still
-    /// runs, and that nobody cancelled, is cut; that is misuse.
+    /// runs, and that nobody cancelled, is cut; that is misuse. It is refused, and changes nothing, but for
+    /// [`FlushError::Lost`].
     #[doc(alias = "FlushAdapterBuffersEx")]
     pub fn flush<'l>(
         &self,
@@ -80,11 +81,10 @@ impl<M: Machine> Adapter<M> {
         let flushed = self
             .system()
             .with(|board| self.flush_under_lock(board, context, request))?;
-        if flushed.copies
-            && let Some(mapping) = &flushed.mapping
-        {
-            self.copy_back(context, mapping, request.length);
-        }
+        let whole = match &flushed.mapping {
+            Some(mapping) if flushed.copies => self.copy_back(context, mapping, request.length),
+            _ => true,
+        };
         if flushed.cut {
             let rule = Rule("WDM-174");
             self.machine().emit(Event::Misuse(name, rule, NtStatus::SUCCESS));
@@ -97,6 +97,9 @@ impl<M: Machine> Adapter<M> {
             }
             None if !flushed.marked => stopped(self.machine(), name, Code::NEVER_MAPPED, Rule("WDM-158")),
             _ => {}
+        }
+        if !whole {
+            return Err(FlushError::Lost);
         }
         Ok(flushed.mapping.and_then(|mapping| mapping.outcome()))
     }
@@ -153,15 +156,14 @@ impl<M: Machine> Adapter<M> {
     }
 
     /// Copies what came from the device to where the driver finds it, and only then are the map registers its own to
-    /// map with, or to free.
-    fn copy_back(&self, context: &TransferContext, mapping: &Mapping<M>, length: u32) {
+    /// map with, or to free. Says whether all of it is there.
+    fn copy_back(&self, context: &TransferContext, mapping: &Mapping<M>, length: u32) -> bool {
         let moved = mapping.came_back(length);
-        if bounce::copy_out(&self.machine().memory(), &mapping.bounced, moved).is_err() {
-            self.machine()
-                .emit(Event::Note("bounced bytes could not be copied back"));
-        }
+        let lost = |range| self.machine().emit(Event::Lost(range, Rule("WDM-171")));
+        let whole = bounce::copy_out(&self.machine().memory(), &mapping.bounced, moved, lost);
         self.system()
             .with(|board| self.mark_copying(board, context, false));
+        whole
     }
 
     pub(crate) fn mark_copying(&self, board: &mut Board<M>, context: &TransferContext, copying: bool) {

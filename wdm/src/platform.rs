@@ -1,6 +1,7 @@
 //! All controllers of a computer, and its map registers.
 
 use crate::adapter::Adapter;
+use crate::controller::RequestLines;
 use crate::description::{AdapterError, DeviceDescription};
 use crate::mapping::called;
 use crate::registers::MapRegisters;
@@ -15,8 +16,14 @@ struct Inner<M: Machine> {
     machine: M,
     registers: Option<MapRegisters<M>>,
     policy: Policy,
+    controllers: M::Lock<Controllers<M>>,
+}
+
+struct Controllers<M: Machine> {
+    /// The request lines of those that are registered, and of those that are about to be.
+    lines: Vec<RequestLines>,
     /// In the order in which they were registered.
-    systems: M::Lock<Vec<SystemDma<M>>>,
+    systems: Vec<SystemDma<M>>,
 }
 
 /// What a device asks for its adapter: it knows every registered controller. Handles are interchangeable.
@@ -37,11 +44,15 @@ impl<M: Machine> fmt::Debug for Platform<M> {
 impl<M: Machine> Platform<M> {
     /// A computer without controllers. Without map registers it moves only what is in reach.
     pub fn new(machine: &M, registers: Option<MapRegisters<M>>, policy: Policy) -> Self {
+        let controllers = Controllers {
+            lines: Vec::new(),
+            systems: Vec::new(),
+        };
         Self(Arc::new(Inner {
             machine: machine.clone(),
             registers,
             policy,
-            systems: machine.lock("platform", Irql::DISPATCH, Vec::new()),
+            controllers: machine.lock("platform", Irql::DISPATCH, controllers),
         }))
     }
 
@@ -60,18 +71,17 @@ impl<M: Machine> Platform<M> {
     #[doc(alias = "RegisterResourceDescriptor")]
     pub fn register(&self, passive: &Passive, setup: Setup<M>) -> Result<SystemDma<M>, RegisterError> {
         let lines = setup.controller.attributes().request_lines;
-        let taken = |system: &SystemDma<M>| system.attributes().request_lines.overlap(lines);
-        if self.systems().iter().any(taken) {
-            return Err(RegisterError::RequestLines);
-        }
+        self.reserve(lines)?;
         let setup = Setup {
             registers: setup.registers.or_else(|| self.0.registers.clone()),
             policy: self.0.policy,
             ..setup
         };
-        let system = SystemDma::register(passive, &self.0.machine, setup)?;
+        // Outside of the lock, for the controller is initialised: nobody else can have its lines meanwhile.
+        let system = SystemDma::register(passive, &self.0.machine, setup)
+            .inspect_err(|_| self.with(|controllers| controllers.lines.retain(|taken| *taken != lines)))?;
         let kept = system.clone();
-        self.0.systems.with(|systems| systems.push(kept));
+        self.with(|controllers| controllers.systems.push(kept));
         Ok(system)
     }
 
@@ -105,8 +115,23 @@ impl<M: Machine> Platform<M> {
         })
     }
 
+    /// Takes request lines for a controller that is about to be registered, unless one of them is another's.
+    fn reserve(&self, lines: RequestLines) -> Result<(), RegisterError> {
+        self.with(|controllers| {
+            if controllers.lines.iter().any(|taken| taken.overlap(lines)) {
+                return Err(RegisterError::RequestLines);
+            }
+            controllers.lines.push(lines);
+            Ok(())
+        })
+    }
+
     /// A copy, so that nothing is asked of a controller inside of the lock.
     fn systems(&self) -> Vec<SystemDma<M>> {
-        self.0.systems.with(|systems| systems.clone())
+        self.with(|controllers| controllers.systems.clone())
+    }
+
+    fn with<R>(&self, section: impl FnOnce(&mut Controllers<M>) -> R) -> R {
+        self.0.controllers.with(section)
     }
 }

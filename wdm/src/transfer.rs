@@ -234,11 +234,18 @@ pub struct FlushRequest<'a> {
     pub write_to_device: bool,
 }
 
-/// Why nothing was flushed.
+/// Why the buffer does not hold what was moved.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FlushError {
     /// Buffer, offset or direction are not those of the map.
     Mismatch,
+    /// The buffer is no memory that can be written, so the bytes that came for it are lost.
+    ///
+    /// The outcome of the transfer was fixed before, and stays what it is: the device did move them. But a success would
+    /// say that they are there, and what no memory is, is a wrong parameter; so that is the status (WDM-172). The
+    /// mapping is over all the same, for another flush could do no better, and the channel and its map registers can
+    /// be freed.
+    Lost,
     /// The context is not in the state for it.
     Refused(Refusal),
 }
@@ -247,7 +254,7 @@ impl FlushError {
     /// The status the contract has for it.
     pub const fn status(self) -> NtStatus {
         match self {
-            Self::Mismatch => NtStatus::INVALID_PARAMETER,
+            Self::Mismatch | Self::Lost => NtStatus::INVALID_PARAMETER,
             Self::Refused(refusal) => refusal.status(),
         }
     }
@@ -261,6 +268,8 @@ impl Refused for FlushError {
     fn broken_rule(&self) -> Option<Rule> {
         match self {
             Self::Mismatch => Some(Rule("WDM-170")),
+            // The memory's own doing, perhaps: the machine is told of it as an event of its own.
+            Self::Lost => None,
             Self::Refused(refusal) => refusal.broken_rule(),
         }
     }
@@ -274,6 +283,7 @@ impl fmt::Display for FlushError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Mismatch => f.write_str("the flush does not match its map"),
+            Self::Lost => f.write_str("the buffer cannot be written, and what came for it is lost"),
             Self::Refused(refusal) => refusal.fmt(f),
         }
     }

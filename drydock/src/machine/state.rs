@@ -300,6 +300,10 @@ impl State {
                 let what = format!("asked for PASSIVE_LEVEL at {:?}", self.level());
                 self.find(rule, what);
             }
+            Event::Lost(range, rule) => {
+                let what = format!("what was moved for {range:?} did not get there");
+                self.find(rule, what);
+            }
             _ => {}
         }
         if let Some(Breach { rule, what }) = self.ledger.hear(event) {

@@ -185,6 +185,7 @@ fn write_event(f: &mut fmt::Formatter<'_>, event: Event) -> fmt::Result {
         },
         Event::Transition { table, state, event } => write!(f, "{table}: {event} in {state}"),
         Event::Handover(range, to, _) => write!(f, "{range:?} now belongs to {}", owner(to)),
+        Event::Lost(range, _) => write!(f, "what was moved for {range:?} did not get there"),
         Event::Note(text) => f.write_str(text),
         other => write!(f, "{other:?}"),
     }

@@ -5,6 +5,7 @@ pub(crate) mod driver;
 pub(crate) mod master;
 pub(crate) mod misuse;
 pub(crate) mod narrow;
+pub(crate) mod watched;
 
 use longshore_core::Passive;
 use longshore_core::event::{Event, Owner, Rule};
