@@ -7,7 +7,7 @@ use longshore_drydock::suites::client::check_client;
 use longshore_drydock::suites::controller::{i8237_rig, pdma_rig, reference_rig};
 use longshore_drydock::suites::miniport::check_miniport;
 use longshore_drydock::suites::provider::Subject;
-use longshore_drydock::{Bay, Check, Machine, Target, check_controller, check_provider};
+use longshore_drydock::{Bay, Check, Machine, Target, check_bus_master, check_controller, check_provider};
 use longshore_engines::cpu::{Config, CpuEngine};
 use longshore_models::i8237::Quirks;
 use longshore_models::pdma::Behaviour;
@@ -26,6 +26,7 @@ pub(crate) fn built_in() -> Vec<Target> {
         check_controller(move |bay| reference_rig(bay, options)).named(&format!("reference-{name}"))
     }));
     all.extend([
+        check_bus_master().named("reference-bus-master"),
         check_controller(|bay| i8237_rig(bay, [1, 2], Quirks::empty())).named("i8237-bytes"),
         check_controller(|bay| i8237_rig(bay, [5, 7], Quirks::empty())).named("i8237-words"),
         check_controller(|bay| pdma_rig(bay, Behaviour::Manual)).named("pdma-manual"),
@@ -40,13 +41,14 @@ pub(crate) fn built_in() -> Vec<Target> {
 }
 
 /// The reference controller, with each habit that was seen in the field.
-fn references() -> [(&'static str, Options); 10] {
-    use CancelStyle::{AlwaysTrue, LatchedReportsCancelled, LatchedReportsCompletion};
+fn references() -> [(&'static str, Options); 11] {
+    use CancelStyle::{AlwaysTrue, LatchedReportsCancelled, LatchedReportsCompletion, Slow};
     let plain = Options::new();
     [
         ("plain", plain),
         ("late-completion", plain.style(LatchedReportsCompletion)),
         ("late-cancelled", plain.style(LatchedReportsCancelled)),
+        ("slow-cancel", plain.style(Slow)),
         ("cancel-always-true", plain.style(AlwaysTrue)),
         ("without-interrupt", plain.interrupts(Interrupts::None)),
         (

@@ -40,6 +40,6 @@ pub mod suites;
 pub use explore::{Effort, Scenario, Target};
 pub use machine::{Breach, Config, Fault, Finding, Machine, Oracle, Plan, Run, Schedule, run};
 pub use report::{Report, Violation};
-pub use suites::controller::check_controller;
+pub use suites::controller::{check_bus_master, check_controller};
 pub use suites::provider::check_provider;
 pub use suites::{Bay, Check};

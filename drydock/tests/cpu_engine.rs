@@ -33,7 +33,10 @@ fn sees_the_table(report: &Report) {
     let found = report.violations.iter().chain(&report.warnings);
     let found: String = found.map(|found| found.explain("") + "\n\n").collect();
     assert!(found.is_empty(), "{found}");
-    let missing = Coverage::of_pairs(Table::Channel, &report.pairs).missing;
+    let Coverage {
+        missing, unexpected, ..
+    } = Coverage::of_pairs(Table::Channel, &report.pairs);
+    assert_eq!(unexpected, Vec::<String>::new());
     assert!(missing.is_empty(), "never seen: {missing:?}");
 }
 

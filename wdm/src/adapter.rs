@@ -302,10 +302,13 @@ impl<M: Machine> Adapter<M> {
 
     fn counter(&self) -> u32 {
         let hardware = self.0.system.hardware();
-        if !self.counts() {
-            return 0;
-        }
         self.0.system.with(|board| {
+            // Never refused.
+            let state = self.busiest_state(board);
+            let _ = hardware.core.consult(state, Input::ReadCounter);
+            if !self.counts() {
+                return 0;
+            }
             let running = board.channel(self.channel_number()).and_then(|channel| {
                 let job = channel.running()?;
                 (job.mapping.adapter.0.number == self.0.number).then_some(job.mapping.mapped)
@@ -378,28 +381,27 @@ impl<M: Machine> Adapter<M> {
             return Some(Refusal::ListOut);
         }
         let core = &self.0.system.hardware().core;
-        match core.consult(self.busiest_state(), Input::Put).1 {
+        let state = self.0.system.with(|board| self.busiest_state(board));
+        match core.consult(state, Input::Put).1 {
             Answer::Refuse(why) => Some(why),
             _ => None,
         }
     }
 
     /// The state of whatever of this adapter is furthest from its end.
-    fn busiest_state(&self) -> State {
+    fn busiest_state(&self, board: &mut Board<M>) -> State {
         let mine = self.0.number;
-        self.0.system.with(|board| {
-            let Some(channel) = board.channel(self.channel_number()) else {
-                return State::Ready;
-            };
-            let held = channel.holder.iter().chain(&channel.kept);
-            let held = held.filter(|holder| holder.adapter == mine);
-            let waits = channel.waiters.iter();
-            let waits = waits.filter(|waiter| waiter.adapter.0.number == mine);
-            held.map(|holder| holder.context.state())
-                .chain(waits.map(|waiter| waiter.context.state()))
-                .find(|state| *state != State::Loose)
-                .unwrap_or(State::Ready)
-        })
+        let Some(channel) = board.channel(self.channel_number()) else {
+            return State::Ready;
+        };
+        let held = channel.holder.iter().chain(&channel.kept);
+        let held = held.filter(|holder| holder.adapter == mine);
+        let waits = channel.waiters.iter();
+        let waits = waits.filter(|waiter| waiter.adapter.0.number == mine);
+        held.map(|holder| holder.context.state())
+            .chain(waits.map(|waiter| waiter.context.state()))
+            .find(|state| *state != State::Loose)
+            .unwrap_or(State::Ready)
     }
 }
 

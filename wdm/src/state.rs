@@ -21,8 +21,10 @@
 //! Run and Loop become Done by the completion cell alone: who looks at a state first looks at the cell. A bus
 //! master's map has no outcome, and so begins in Done. A context that is freed is Ready again.
 
+mod impossible;
 mod refusal;
 
+pub use impossible::cannot_happen;
 pub use refusal::Refusal;
 
 /// The name of the table in [`Transition`](longshore_core::Event::Transition) events.
@@ -235,16 +237,6 @@ pub const fn next(state: State, input: Input) -> (State, Answer) {
         Input::ReadCounter => (state, Answer::Accept),
         Input::Keep | Input::Period => (state, Answer::Nothing),
         Input::Ended => ended(state),
-    }
-}
-
-/// Whether the system never makes this input in this state. What a driver calls it may call in any.
-pub const fn cannot_happen(state: State, input: Input) -> bool {
-    match input {
-        Input::Grant => !matches!(state, State::Wait | State::WaitX),
-        Input::Ended => !state.is_running(),
-        Input::Period => !matches!(state, State::Loop | State::LoopX),
-        _ => false,
     }
 }
 

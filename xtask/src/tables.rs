@@ -17,6 +17,9 @@ done about it. It answers every pair. This page is written from those functions 
 the next state. The last table is a list: what Windows' own verifier stops a machine for.
 ";
 
+/// What stands under a table some of whose pairs cannot happen, before the reasons.
+const DASH: &str = "\nA dash: it cannot happen.\n\n";
+
 /// Writes the page.
 pub(crate) fn update(root: &Path) -> io::Result<()> {
     std::fs::write(root.join(PAGE), page())
@@ -51,26 +54,34 @@ fn of_netdma() -> String {
         (state.name(), cells.to_vec())
     });
     let source = "netdma/src/state.rs";
-    table(netdma::TABLE, source, &inputs, &rows) + "\nA dash: it cannot happen.\n\n" + &reasons()
+    let pairs = netdma::Input::ALL.into_iter().flat_map(|input| {
+        netdma::State::ALL.map(move |state| (state.name(), input.name(), netdma::cannot_happen(state, input)))
+    });
+    table(netdma::TABLE, source, &inputs, &rows) + DASH + &reasons(pairs)
 }
 
-/// Why some pairs cannot happen, one line for each reason.
-fn reasons() -> String {
-    let pairs = netdma::Input::ALL
-        .into_iter()
-        .flat_map(|input| netdma::State::ALL.map(|state| (state, input)));
-    let mut lines: Vec<(&str, Vec<String>)> = Vec::new();
-    for (state, input) in pairs {
-        let Some(why) = netdma::cannot_happen(state, input) else {
-            continue;
-        };
-        let pair = format!("{} in {}", input.name(), state.name());
-        match lines.iter_mut().find(|(reason, _)| *reason == why) {
-            Some((_, pairs)) => pairs.push(pair),
-            None => lines.push((why, vec![pair])),
+/// Why some pairs cannot happen, one line for each reason: each event and its states.
+fn reasons(pairs: impl Iterator<Item = (&'static str, &'static str, Option<&'static str>)>) -> String {
+    type Events = Vec<(&'static str, Vec<&'static str>)>;
+    let mut lines: Vec<(&str, Events)> = Vec::new();
+    for (state, input, why) in pairs {
+        let Some(why) = why else { continue };
+        let line = lines.iter().position(|(reason, _)| *reason == why);
+        let line = line.unwrap_or_else(|| {
+            lines.push((why, Vec::new()));
+            lines.len() - 1
+        });
+        let events = &mut lines[line].1;
+        match events.last_mut().filter(|(event, _)| *event == input) {
+            Some((_, states)) => states.push(state),
+            None => events.push((input, vec![state])),
         }
     }
-    let line = |(why, pairs): (&str, Vec<String>)| format!("* {}: {why}.\n", pairs.join(", "));
+    let event = |(event, states): (&str, Vec<&str>)| format!("{event} in {}", states.join(", "));
+    let line = |(why, events): (&str, Events)| {
+        let events: Vec<_> = events.into_iter().map(event).collect();
+        format!("* {}: {why}.\n", events.join("; "))
+    };
     lines.into_iter().map(line).collect()
 }
 
@@ -78,7 +89,7 @@ fn of_wdm() -> String {
     let inputs: Vec<_> = wdm::Input::ALL.iter().map(|input| input.name()).collect();
     let row = |state: &wdm::State| {
         let cells = wdm::Input::ALL.iter().map(|&input| {
-            if wdm::cannot_happen(*state, input) {
+            if wdm::cannot_happen(*state, input).is_some() {
                 return "–".to_owned();
             }
             let (after, answer) = wdm::next(*state, input);
@@ -91,8 +102,12 @@ fn of_wdm() -> String {
         (state.name(), cells.collect())
     };
     let rows: Vec<_> = wdm::State::ALL.iter().map(row).collect();
-    table(wdm::TABLE, "wdm/src/state.rs", &inputs, &rows)
-        + "\nA dash: it cannot happen, for the system makes it elsewhere.\n"
+    let pairs = wdm::Input::ALL.iter().flat_map(|&input| {
+        wdm::State::ALL
+            .iter()
+            .map(move |&state| (state.name(), input.name(), wdm::cannot_happen(state, input)))
+    });
+    table(wdm::TABLE, "wdm/src/state.rs", &inputs, &rows) + DASH + &reasons(pairs)
 }
 
 fn of_ndis() -> String {

@@ -1,11 +1,15 @@
 //! What a check found, for programs: the same structures go through a worker's pipe and into `--json`.
 
+use longshore_drydock::coverage::{Coverage, Table};
 use longshore_drydock::rules::{self, Kind};
 use longshore_drydock::{Report, Violation};
 use serde::{Deserialize, Serialize};
 
 /// What a person types before a code to see a finding again.
 const AGAIN: &str = "longshore check --replay ";
+
+/// The suites whose targets are held against a table, and the table.
+const TABLES: [(&str, Table); 2] = [("provider", Table::Channel), ("controller", Table::Transfer)];
 
 /// Everything that one check found.
 #[derive(Debug, Serialize, Deserialize)]
@@ -232,7 +236,23 @@ impl Document {
         let pages = pages.map(|page| format!("page {} is not as it says", page.number));
         let missed = self.broken.iter().filter(|broken| !broken.caught);
         let missed = missed.map(|broken| format!("{} was not caught", broken.name));
-        pages.chain(missed).collect()
+        let odd = self.coverage().flat_map(|(table, coverage)| {
+            let name = table.name();
+            let claim = move |pair| format!("{name}: {pair} cannot happen, and was seen");
+            coverage.unexpected.into_iter().map(claim)
+        });
+        pages.chain(missed).chain(odd).collect()
+    }
+
+    /// What of each table the targets of its suite have shown, where there are such.
+    pub(crate) fn coverage(&self) -> impl Iterator<Item = (Table, Coverage)> {
+        TABLES.into_iter().filter_map(|(suite, table)| {
+            let held = self.targets.iter().filter(|target| target.suite == suite);
+            let mut seen = held.flat_map(|target| &target.seen).peekable();
+            seen.peek()?;
+            let seen = seen.map(|[table, state, event]| (&**table, &**state, &**event));
+            Some((table, Coverage::of(table, seen)))
+        })
     }
 }
 
@@ -264,6 +284,23 @@ mod tests {
         assert_eq!(
             failed.failures(),
             ["page 004 is not as it says", "b was not caught"]
+        );
+    }
+
+    /// A table that says of a pair that it cannot happen, though a target has shown it, is wrong.
+    #[test]
+    fn a_pair_that_cannot_happen_and_was_seen_is_a_failure() {
+        let seen = |event: &str| TargetReport {
+            seen: vec![["WDM transfer", "Own", event].map(str::to_owned)],
+            violations: Vec::new(),
+            ..TargetReport::lost("a", "controller", 1, Finding::lost("", None))
+        };
+        assert!(Document::new(vec![], vec![seen("Map")], vec![]).is_clean());
+        let odd = Document::new(vec![], vec![seen("Grant")], vec![]);
+        assert!(!odd.is_clean());
+        assert_eq!(
+            odd.failures(),
+            ["WDM transfer: Own/Grant cannot happen, and was seen"]
         );
     }
 }

@@ -2,10 +2,6 @@
 
 use super::json::{BrokenReport, Document, PageReport, TargetReport};
 use crate::console::{Console, Failure};
-use longshore_drydock::coverage::{Coverage, Table};
-
-/// The suites whose targets are held against a table, and the table.
-const TABLES: [(&str, Table); 2] = [("provider", Table::Channel), ("controller", Table::Transfer)];
 
 /// The finding that is shown in full if there is a choice: its page is the one about aborting.
 const SHOWN: &str = "SEED-004-6";
@@ -27,7 +23,9 @@ pub(super) fn print(document: &Document, console: &mut Console) -> Result<(), Fa
         "distinct (state, event) pairs: {}",
         document.totals.pairs
     ))?;
-    coverage(&document.targets, console)?;
+    for (table, coverage) in document.coverage() {
+        console.line(format_args!("{}: {coverage}", table.name()))?;
+    }
     gallery(&document.broken, console)?;
     // The last line speaks of the targets only, and would read as clean.
     let failures = document.failures();
@@ -105,21 +103,6 @@ pub(super) fn findings(target: &TargetReport, console: &mut Console) -> Result<(
             "warning: {} breaks {} ({}): {}; see it by longshore check --replay {}",
             target.name, warning.rule, warning.kind, warning.what, warning.replay
         ))?;
-    }
-    Ok(())
-}
-
-/// What of each table the targets of its suite have shown.
-fn coverage(targets: &[TargetReport], console: &mut Console) -> Result<(), Failure> {
-    for (suite, table) in TABLES {
-        let held = targets.iter().filter(|target| target.suite == suite);
-        let mut seen = held.flat_map(|target| &target.seen).peekable();
-        if seen.peek().is_none() {
-            continue;
-        }
-        let seen = seen.map(|[table, state, event]| (&**table, &**state, &**event));
-        let coverage = Coverage::of(table, seen);
-        console.line(format_args!("{}: {coverage}", table.name()))?;
     }
     Ok(())
 }

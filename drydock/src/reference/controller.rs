@@ -31,6 +31,8 @@ pub struct ReferenceController<R, D = Memory> {
     completed: Marks,
     failed: Marks,
     cancelled: Marks,
+    /// Channels that a cancel has stopped, and that tell of it at an interrupt of theirs.
+    draining: Marks,
     /// Channels that asked for an interrupt when the register was last read, and were not reported yet.
     saved: Marks,
 }
@@ -68,6 +70,7 @@ impl<R: Registers + Clone, D: DmaMemory> ReferenceController<R, D> {
             completed: Marks::default(),
             failed: Marks::default(),
             cancelled: Marks::default(),
+            draining: Marks::default(),
             saved: Marks::default(),
         }
     }
@@ -101,6 +104,7 @@ impl<R: Registers + Clone, D: DmaMemory> ReferenceController<R, D> {
             &self.completed,
             &self.failed,
             &self.cancelled,
+            &self.draining,
             &self.saved,
         ] {
             marks.take(channel);
@@ -203,7 +207,11 @@ impl<R: Registers + Clone, D: DmaMemory> ReferenceController<R, D> {
         } else if status & at::ACTIVE == 0 {
             self.active.take(channel);
         }
-        Some(InterruptType::Completion)
+        if self.draining.take(channel) {
+            Some(InterruptType::Cancelled)
+        } else {
+            Some(InterruptType::Completion)
+        }
     }
 
     /// What a cancel remembered.
@@ -246,7 +254,7 @@ impl<R: Registers + Clone, D: DmaMemory> ReferenceController<R, D> {
                 ended.put(channel);
                 false
             }
-            CancelStyle::LatchedReportsCancelled => {
+            CancelStyle::LatchedReportsCancelled | CancelStyle::Slow => {
                 self.cancelled.put(channel);
                 false
             }
@@ -382,13 +390,19 @@ impl<R: Registers + Clone, D: DmaMemory> Controller for ReferenceController<R, D
             return false;
         }
         let wiped = self.options.counter == Counter::Wiped;
-        let stop = if wiped { at::STOP | at::REWIND } else { at::STOP };
+        let slow = self.options.style == CancelStyle::Slow;
+        let flag = |on: bool, flag: u32| if on { flag } else { 0 };
+        let stop = at::STOP | flag(wiped, at::REWIND) | flag(slow, at::DRAIN);
         self.try_set(channel, at::CONTROL, stop);
         self.stepping.take(channel);
         // Stopped: from here on nothing can be latched any more.
         let latched = self.get(channel, at::STATUS) & (at::DONE | at::ERROR);
         if latched != 0 {
             return self.cancel_too_late(channel, latched);
+        }
+        if slow && self.active.has(channel) {
+            self.draining.put(channel);
+            return false;
         }
         self.active.take(channel) || self.options.style == CancelStyle::AlwaysTrue
     }

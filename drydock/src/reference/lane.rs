@@ -28,6 +28,8 @@ pub(super) struct Lane {
     place: u32,
     /// Bytes of this lap so far.
     lap: u32,
+    /// It was stopped, and is to say so.
+    draining: bool,
 }
 
 impl Lane {
@@ -59,12 +61,14 @@ impl Lane {
             *self = Self::default();
         }
         if value & at::STOP != 0 {
+            self.draining = value & at::DRAIN != 0 && self.status & at::ACTIVE != 0;
             self.status &= !at::ACTIVE;
             if value & at::REWIND != 0 {
                 self.rewind();
             }
         }
         if value & at::START != 0 {
+            self.draining = false;
             self.settings = value & (at::LOOP | at::WRITE_TO_DEVICE | at::INTERRUPT_ENABLE | at::STEP);
             self.rewind();
             self.unread = self.list != 0;
@@ -85,6 +89,10 @@ impl Lane {
 
     /// Reads the list, or moves a few bytes. Says whether it did anything.
     pub(super) fn work(&mut self, memory: &dyn DmaMemory, ports: &[Port], burst: usize) -> bool {
+        if std::mem::take(&mut self.draining) {
+            self.status |= at::DONE;
+            return true;
+        }
         if self.status & at::ACTIVE == 0 {
             return false;
         }

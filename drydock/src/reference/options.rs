@@ -9,6 +9,9 @@ pub enum CancelStyle {
     LatchedReportsCompletion,
     /// FALSE; the next interrupt reports Cancelled, whatever was moved (WDM-315, RL-22).
     LatchedReportsCancelled,
+    /// FALSE, also to one that comes in time: the channel moves nothing any more, and an interrupt that comes later
+    /// reports Cancelled.
+    Slow,
     /// The asserted interrupt is taken back, and the answer is TRUE, always (WDM-317, RL-20).
     AlwaysTrue,
 }

@@ -48,6 +48,8 @@ pub const RESET: u32 = 0x20;
 pub const STEP: u32 = 0x40;
 /// CONTROL: with STOP, forget how far the transfer was.
 pub const REWIND: u32 = 0x80;
+/// CONTROL: with STOP, say done a little later, if the channel was still active.
+pub const DRAIN: u32 = 0x100;
 
 /// STATUS: the channel moves bytes.
 pub const ACTIVE: u32 = 0x01;

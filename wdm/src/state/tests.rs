@@ -236,23 +236,26 @@ fn a_subordinate_keeps_registers_only_without_a_mapping_and_cannot_map_there() {
     assert_eq!(refused(Kept, Input::Map), Some(Refusal::NotAllocated));
 }
 
+/// What a driver calls has an answer in each state, for the calls are made to be safe; what the system itself never does
+/// would change nothing.
 #[test]
 fn what_the_system_never_does_changes_nothing() {
     for &state in State::ALL {
-        for &input in Input::ALL {
-            if cannot_happen(state, input) {
+        for input in [Input::Grant, Input::Ended, Input::Period] {
+            if cannot_happen(state, input).is_some() {
                 goes(state, input, state, Answer::Nothing);
             }
         }
     }
-    let impossible = |input| {
+    let impossible = |input: &Input| {
         State::ALL
             .iter()
-            .filter(|&&state| cannot_happen(state, input))
+            .filter(|&&state| cannot_happen(state, *input).is_some())
             .count()
     };
     assert_eq!(
-        [Input::Grant, Input::Ended, Input::Period].map(impossible),
+        [Input::Grant, Input::Ended, Input::Period].map(|input| impossible(&input)),
         [17, 15, 17]
     );
+    assert_eq!(Input::ALL.iter().map(impossible).sum::<usize>(), 148);
 }

@@ -61,6 +61,8 @@ listed! {
         CancelMapped,
         ReadCounter,
         Flush,
+        /// The same where it takes the mark of a cancel away, as on Windows.
+        FlushForgets,
         Free,
         /// FreeAdapterObject, DeallocateObject.
         Deallocate,
@@ -111,7 +113,7 @@ impl At {
         }
     }
 
-    /// What polling shows. A cancelled transfer of a sound controller has ended when somebody looks.
+    /// What polling shows. A cancelled transfer has ended when somebody looks, unless its controller is slow to stop.
     pub(super) fn state(self) -> State {
         match self {
             Self::Blank => State::Blank,

@@ -16,9 +16,9 @@ pub(super) enum Said {
     Status(NtStatus),
 }
 
-const MISUSE: Said = Said::Status(NtStatus::INVALID_PARAMETER);
-const CANCELLED: Said = Said::Status(NtStatus::CANCELLED);
-const BUSY: Said = Said::Status(NtStatus::INSUFFICIENT_RESOURCES);
+pub(super) const MISUSE: Said = Said::Status(NtStatus::INVALID_PARAMETER);
+pub(super) const CANCELLED: Said = Said::Status(NtStatus::CANCELLED);
+pub(super) const BUSY: Said = Said::Status(NtStatus::INSUFFICIENT_RESOURCES);
 
 /// What the call must say.
 pub(super) fn said(at: At, call: Call) -> Said {
@@ -47,11 +47,11 @@ pub(super) fn said(at: At, call: Call) -> Said {
         Call::CancelMapped if at.is_marked() => Said::No,
         Call::CancelMapped => Said::Yes,
         // with the channel held a flush succeeds, whatever runs.
-        Call::Flush if at.holds() => Said::Yes,
+        Call::Flush | Call::FlushForgets if at.holds() => Said::Yes,
         Call::Free | Call::Deallocate | Call::KeepRegisters if matches!(at, Own | OwnX) => Said::Yes,
         Call::FreeRegisters if at == At::Kept => Said::Yes,
         // Without the channel nothing can be mapped, so there is nothing to flush either.
-        Call::Flush if at == At::Kept => Said::Yes,
+        Call::Flush | Call::FlushForgets if at == At::Kept => Said::Yes,
         Call::Keep | Call::ReadCounter => Said::Yes,
         Call::Put if at != At::Kept && !at.holds() && !at.waits() => Said::Yes,
         _ => MISUSE,
@@ -78,7 +78,9 @@ pub(super) fn after(at: At, call: Call) -> State {
         (Call::CancelMapped, _) => marked(at.state()),
         // the mark stays.
         (Call::Flush, At::RunX | At::LoopX | At::DoneX | At::OwnX) => State::OwnX,
-        (Call::Flush, At::Kept) => State::Kept,
+        (Call::Flush | Call::FlushForgets, At::Kept) => State::Kept,
+        // WDM-176.
+        (Call::FlushForgets, _) => State::Own,
         (Call::Flush, _) => State::Own,
         (Call::KeepRegisters, _) => State::Kept,
         (Call::Free | Call::Deallocate | Call::FreeRegisters, _) => State::Ready,

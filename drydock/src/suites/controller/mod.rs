@@ -11,7 +11,8 @@
 //! * `basic`: healthy transfers and failing ones;
 //! * `cancel`: cancelled at every point; `loops`: the same for loops;
 //! * `queue`: who waits for a channel;
-//! * `calls`: the states and the calls; `states`: each call in each state, and `expect`: what it must say.
+//! * `calls`: the states and the calls; `states`: each call in each state, and `expect`: what it must say;
+//! * `master`: the same of a bus master, which has no controller.
 
 mod basic;
 mod calls;
@@ -21,6 +22,7 @@ mod client;
 mod expect;
 mod leave;
 mod loops;
+mod master;
 mod queue;
 mod rig;
 mod site;
@@ -28,6 +30,7 @@ mod states;
 mod told;
 
 pub use chips::{i8237_rig, pdma_rig};
+pub use master::check_bus_master;
 pub use rig::{Abilities, Rig, Wired, reference_rig};
 
 use super::{Bay, Check};
@@ -35,7 +38,7 @@ use crate::explore::{Faults, Scenario, Target};
 use crate::machine::Machine;
 use client::{Client, Terms};
 use longshore_core::{AtMostDispatch, Passive};
-use longshore_wdm::{Adapter, MapError, MapRequest, TransferContext};
+use longshore_wdm::{Adapter, MapError, MapRequest, Policy, TransferContext};
 use site::Site;
 use states::Pair;
 use std::sync::Arc;
@@ -116,9 +119,19 @@ impl Suite {
         name: impl Into<Arc<str>>,
         act: impl Fn(&Arc<Site>, &mut Passive) + Send + Sync + 'static,
     ) -> Scenario {
+        self.site_under(Policy::default(), name, act)
+    }
+
+    /// The same, of a site whose system does as Windows does where the policy says so.
+    fn site_under(
+        &self,
+        policy: Policy,
+        name: impl Into<Arc<str>>,
+        act: impl Fn(&Arc<Site>, &mut Passive) + Send + Sync + 'static,
+    ) -> Scenario {
         let build = Arc::clone(&self.build);
         Scenario::new(name, move |machine: &Machine, passive| {
-            if let Some(site) = Site::new(machine, passive, &build) {
+            if let Some(site) = Site::new(machine, passive, &build, policy) {
                 act(&site, passive);
                 machine.disarm();
                 let in_use = site.registers.in_use();
@@ -212,7 +225,7 @@ impl Suite {
     /// Each call in each state.
     fn states(&self) -> impl Iterator<Item = Scenario> {
         Pair::all().map(|(name, pair)| {
-            self.site(name, move |site, passive| pair.run(site, passive))
+            self.site_under(pair.policy(), name, move |site, passive| pair.run(site, passive))
                 .with_at_most(MATRIX_SEEDS)
         })
     }

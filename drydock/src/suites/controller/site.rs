@@ -5,7 +5,7 @@ use crate::machine::{FAR, HIGH, Machine};
 use crate::suites::Bay;
 use longshore_core::{Passive, Rule};
 use longshore_hardware::BusAddress;
-use longshore_wdm::{Adapter, Controller, DeviceDescription, MapRegisters, Setup, SystemDma};
+use longshore_wdm::{Adapter, Controller, DeviceDescription, MapRegisters, Policy, Setup, SystemDma};
 use std::sync::Arc;
 
 /// How many map registers there are.
@@ -27,14 +27,20 @@ pub(super) struct Site {
 }
 
 impl Site {
-    pub(super) fn new(machine: &Machine, passive: &Passive, build: &Build) -> Option<Arc<Self>> {
+    pub(super) fn new(
+        machine: &Machine,
+        passive: &Passive,
+        build: &Build,
+        policy: Policy,
+    ) -> Option<Arc<Self>> {
         let (rig, stack) = build(&Bay::new(machine, passive));
         let controller = Arc::clone(&rig.controller);
         let reach = BusAddress::new(REGISTER_REACH);
         let registers = MapRegisters::new(passive, machine, REGISTERS, reach).ok()?;
         let setup = Setup::new(rig.controller)
             .lines(rig.lines)
-            .registers(registers.clone());
+            .registers(registers.clone())
+            .policy(policy);
         match SystemDma::register(passive, machine, setup) {
             Ok(system) => Some(Arc::new(Self {
                 machine: machine.clone(),
