@@ -75,8 +75,8 @@ fn of_allocation() -> Vec<AllocateError> {
 fn of_map() -> Vec<MapError> {
     use MapError::*;
     match NoBytes {
-        NoBytes | BehindBuffer | OutsideBuffer | BadDeviceOffset | BelowUnit | Unreachable | NoRoom
-        | NoList | NeverCompletes | NotWhole | NotStarted | Refused(_) => {}
+        NoBytes | BehindBuffer | OutsideBuffer | OutsideMdl | BadDeviceOffset | BelowUnit | Unreachable
+        | NoRoom | NoList | NeverCompletes | NotWhole | NotStarted | Refused(_) => {}
     }
     // Beside the table, a context of the other kind is refused.
     let mut refused = refusals(&[Input::Map, Input::MapLoop, Input::MapMaster]);
@@ -85,6 +85,7 @@ fn of_map() -> Vec<MapError> {
         NoBytes,
         BehindBuffer,
         OutsideBuffer,
+        OutsideMdl,
         BadDeviceOffset,
         BelowUnit,
         Unreachable,
