@@ -33,6 +33,8 @@ pub enum Flaw {
     IgnoresConfigure,
     /// The last fragment of a list is left out (RL-26).
     ForgetsLastFragment,
+    /// A list is complete after its first element (PAIN-12).
+    EndsWithTheFirst,
     /// A loop ends after its first lap.
     LoopsOnce,
     /// The common buffer is too small for as many fragments as it says it takes (RL-25).
@@ -44,7 +46,7 @@ pub enum Flaw {
 /// A flaw, a name, the scenario that shows it, what is wrong in words, and the rule.
 type Case = (Flaw, &'static str, &'static str, &'static str, &'static str);
 
-const CASES: [Case; 12] = [
+const CASES: [Case; 13] = [
     (
         Flaw::CancelLies,
         "cancel-lies",
@@ -106,6 +108,13 @@ const CASES: [Case; 12] = [
         "forgets-last-fragment",
         "from-device",
         "the last fragment of a list is left out",
+        "SEED-000-3",
+    ),
+    (
+        Flaw::EndsWithTheFirst,
+        "ends-with-the-first",
+        "to-device",
+        "a list is complete after its first element",
         "SEED-000-3",
     ),
     (
@@ -193,6 +202,7 @@ impl Controller for Flawed {
             }
             Flaw::LoopsOnce => wrong.looped = false,
             Flaw::ForgetsLastFragment if segments.len() > 1 => drop(segments.pop()),
+            Flaw::EndsWithTheFirst => segments.truncate(1),
             _ => {}
         }
         wrong.segments = Segments::new(&segments);
