@@ -1,6 +1,6 @@
 //! What a system DMA controller must offer: the HAL-extension contract, made object safe.
 
-use crate::description::DmaWidth;
+use crate::adapter::description::DmaWidth;
 use core::fmt;
 use longshore_core::NtStatus;
 use longshore_core::scatter::Segments;

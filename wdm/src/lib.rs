@@ -2,16 +2,17 @@
 //! DMA controller implements.
 //!
 //! Bottom to top:
-//! * [`status`]: the numbers of the contract;
-//! * [`description`]: what a device says about its transfers;
+//! * [`status`]: the numbers of the contract; [`operations`]: its calls, by version and level;
 //! * [`controller`]: what a DMA controller must offer, the HAL-extension contract;
 //! * [`state`]: the total table of one transfer, from state and call to state and answer;
 //! * [`registers`]: the pool of pages through which goes what a device cannot reach;
-//! * [`system`]: one registered controller: its interrupt, its deferred calls, its channels;
-//! * [`platform`]: all controllers of a computer, and its map registers;
-//! * [`adapter`]: a device's way to one channel: allocating, freeing, reading the counter;
-//! * [`transfer`]: what is mapped and flushed, and why not;
-//! * [`operations`]: the table of all operations, by version and level;
+//! * [`system`]: one registered controller, with its interrupt, its deferred calls and the board that its lock guards;
+//!   and the [`platform`](system::platform), which knows all controllers;
+//! * [`adapter`]: a device's way to one channel: what the device [says](adapter::description) about its transfers, what
+//!   the adapter says about itself, [common buffers](adapter::common);
+//! * `channel`: asking for the channel, being granted it, giving it back;
+//! * [`transfer`]: from a map to its flush: the plan, what is bounced, the mapping, the ending, [polling](transfer::poll);
+//! * [`lists`]: whole lists at once, for bus masters; [`older`]: the calls of versions 1 and 2;
 //! * [`verifier`]: what Windows' own DMA verifier would have stopped for.
 //!
 //! One lock per controller, at the level of its interrupt, serialises every call into the controller and guards
@@ -22,59 +23,43 @@
 extern crate alloc;
 
 pub mod adapter;
-mod allocation;
-mod board;
-mod bounce;
-pub mod common;
+mod channel;
 pub mod controller;
-pub mod description;
-mod ending;
-mod grants;
-mod hardware;
-pub mod info;
 pub mod lists;
-mod map;
-mod mapping;
-mod master;
-pub mod mdl;
 pub mod older;
 pub mod operations;
-mod plan;
-pub mod platform;
-pub mod poll;
 pub mod registers;
-mod release;
 pub mod state;
 pub mod status;
 pub mod system;
 pub mod transfer;
 pub mod verifier;
 
+pub use adapter::common::{CachingType, CommonBuffer, CommonBufferError, CommonBufferRequest, FreeRefused};
+pub use adapter::description::{
+    AdapterError, DescriptionVersion, DeviceDescription, DmaSpeed, DmaWidth, InterfaceType,
+};
+pub use adapter::info::{AdapterInfo, InfoError, InfoVersion, TransferInfo, TransferQuestion};
 pub use adapter::{Adapter, PutRefused};
-pub use allocation::{AdapterControl, AllocateError, Allocation, AllocationRefused, Granted};
-pub use common::{CachingType, CommonBuffer, CommonBufferError, CommonBufferRequest, FreeRefused};
+pub use channel::allocation::{AdapterControl, AllocateError, Allocation, AllocationRefused, Granted};
 pub use controller::{
     ChannelAttributes, Controller, ControllerAttributes, InterruptType, PortWidths, Program, ProgramError,
     RequestLines,
 };
-pub use description::{
-    AdapterError, DescriptionVersion, DeviceDescription, DmaSpeed, DmaWidth, InterfaceType,
-};
-pub use info::{AdapterInfo, InfoError, InfoVersion, TransferInfo, TransferQuestion};
 pub use lists::{
     AdapterListControl, BuildMdlError, ListBuffer, ListError, ListRefused, ListRequest, ListSize,
     PutListRefused, ScatterGatherList,
 };
-pub use mapping::{CompletionContext, CompletionRoutine, DeviceObject, Refused};
-pub use mdl::Mdl;
 pub use older::MdlPiece;
+pub use older::mdl::Mdl;
 pub use operations::{LevelRule, NotOffered, Operation, Release};
-pub use platform::Platform;
-pub use poll::{EndRoutine, TransferWatch};
 pub use registers::{MapRegisters, RegisterBase};
 pub use state::{Refusal, State};
 pub use status::{AllocationFlags, DmaCompletionStatus, IoAllocationAction};
+pub use system::platform::Platform;
 pub use system::{Policy, RegisterError, Setup, SystemDma};
+pub use transfer::mapping::{CompletionContext, CompletionRoutine, DeviceObject, Refused};
+pub use transfer::poll::{EndRoutine, TransferWatch};
 pub use transfer::{
     ElementList, FlushError, FlushRequest, MapError, MapRequest, Progress, ScatterGather, TransferContext,
 };

@@ -23,8 +23,8 @@
 //! ```
 
 use crate::adapter::Adapter;
-use crate::description::DescriptionVersion;
-use crate::mapping::{Refused, report};
+use crate::adapter::description::DescriptionVersion;
+use crate::transfer::mapping::{Refused, report};
 use crate::verifier::{self, Code};
 use core::fmt;
 use longshore_core::event::Rule;

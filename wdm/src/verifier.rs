@@ -13,8 +13,8 @@
 //! assert_eq!(stop.to_string(), "0xE6/0x0D at FreeAdapterChannel: adapter buffers were not flushed (WDM-190)");
 //! ```
 
-use crate::allocation::AllocateError;
-use crate::description::AdapterError;
+use crate::adapter::description::AdapterError;
+use crate::channel::allocation::AllocateError;
 use crate::lists::ListError;
 use crate::operations::NotOffered;
 use crate::state::Refusal;

@@ -2,10 +2,10 @@
 
 use super::{ListBuffer, ScatterGatherList};
 use crate::adapter::Adapter;
-use crate::mapping::{Refused, called};
 use crate::operations::{NotOffered, Operation};
 use crate::status::IoAllocationAction;
 use crate::transfer::FlushRequest;
+use crate::transfer::mapping::{Refused, called};
 use core::fmt;
 use core::mem;
 use core::sync::atomic::Ordering;

@@ -2,13 +2,13 @@
 
 use super::{AdapterListControl, ListBuffer, ListError, ListRefused, ListRequest, ScatterGatherList};
 use crate::adapter::Adapter;
-use crate::allocation::{AdapterControl, AllocateError, Allocation, Granted};
-use crate::info::{Needs, list_size};
-use crate::mapping::called;
-use crate::mdl::Mdl;
+use crate::adapter::info::{Needs, list_size};
+use crate::channel::allocation::{AdapterControl, AllocateError, Allocation, Granted};
+use crate::older::mdl::Mdl;
 use crate::operations::Operation;
 use crate::registers::{RegisterBase, pages_spanned};
 use crate::status::{AllocationFlags, IoAllocationAction};
+use crate::transfer::mapping::called;
 use crate::transfer::{MapError, MapRequest, TransferContext};
 use alloc::boxed::Box;
 use alloc::sync::Arc;

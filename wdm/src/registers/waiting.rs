@@ -1,7 +1,7 @@
 //! Who waits for map registers, and how they are served.
 
 use super::{Adapter, MapRegisters, Pool, Run};
-use crate::board::take;
+use crate::system::board::take;
 use alloc::collections::LinkedList;
 use longshore_core::Dispatch;
 use longshore_core::machine::{Lock, Machine};

@@ -7,12 +7,12 @@ mod put;
 mod request;
 
 use crate::adapter::Adapter;
-use crate::allocation::AllocateError;
-use crate::info::list_room;
-use crate::mapping::{CompletionContext, CompletionRoutine, DeviceObject, Refused};
+use crate::adapter::info::list_room;
+use crate::channel::allocation::AllocateError;
 use crate::operations::NotOffered;
 use crate::registers::RegisterBase;
 use crate::status::AllocationFlags;
+use crate::transfer::mapping::{CompletionContext, CompletionRoutine, DeviceObject, Refused};
 use crate::transfer::{ElementList, MapError, TransferContext};
 use crate::verifier::{self, Code};
 use alloc::boxed::Box;

@@ -1,9 +1,9 @@
 //! Common buffers: memory that the CPU and a device use at the same time, for as long as the driver likes.
 
 use crate::adapter::Adapter;
-use crate::mapping::{Refused, called};
 use crate::operations::{NotOffered, Operation};
 use crate::registers::PAGE_SIZE;
+use crate::transfer::mapping::{Refused, called};
 use crate::verifier::Code;
 use core::fmt;
 use core::sync::atomic::Ordering;

@@ -1,12 +1,17 @@
 //! One registered controller.
 
+pub(crate) mod board;
+pub(crate) mod hardware;
+pub(crate) mod master;
+pub mod platform;
+
 use crate::adapter::Adapter;
-use crate::board::Board;
+use crate::adapter::description::{AdapterError, DeviceDescription};
 use crate::controller::{ChannelAttributes, Controller, ControllerAttributes};
-use crate::description::{AdapterError, DeviceDescription};
-use crate::hardware::{Core, Hardware};
-use crate::mapping::called;
 use crate::registers::{MapRegisters, PAGE_SIZE};
+use crate::system::board::Board;
+use crate::system::hardware::{Core, Hardware};
+use crate::transfer::mapping::called;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt;

@@ -1,14 +1,18 @@
 //! A device's way to one channel of a system DMA controller, or to its own.
 
-use crate::board::{Board, Holder, Record};
-use crate::description::{AdapterError, DeviceDescription};
-use crate::mapping::{Refused, called};
-use crate::master::Master;
+pub mod common;
+pub mod description;
+pub mod info;
+
+use crate::adapter::description::{AdapterError, DeviceDescription};
 use crate::operations::Operation;
 use crate::registers::{MapRegisters, RegisterBase, pages_spanned};
 use crate::state::{Answer, Input, Refusal, State};
+use crate::system::board::{Board, Holder, Record};
+use crate::system::master::Master;
 use crate::system::{Policy, Setup, SystemDma};
 use crate::transfer::TransferContext;
+use crate::transfer::mapping::{Refused, called};
 use crate::verifier::{self, Code};
 use alloc::collections::LinkedList;
 use alloc::sync::Arc;

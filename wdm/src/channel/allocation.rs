@@ -1,13 +1,13 @@
 //! Asking for a channel.
 
 use crate::adapter::Adapter;
-use crate::board::{Board, Holder, Waiter};
-use crate::grants::Grant;
-use crate::mapping::{DeviceObject, Refused, called};
+use crate::channel::grants::Grant;
 use crate::registers::{MapRegisters, RegisterBase, Run, Waiting};
 use crate::state::{self, Answer, Input, Refusal};
 use crate::status::{AllocationFlags, IoAllocationAction};
+use crate::system::board::{Board, Holder, Waiter};
 use crate::transfer::TransferContext;
+use crate::transfer::mapping::{DeviceObject, Refused, called};
 use crate::verifier::{self, Code};
 use alloc::boxed::Box;
 use alloc::collections::LinkedList;

@@ -1,14 +1,14 @@
 //! Mapping: from a piece of a buffer to a transfer that runs.
 
 use crate::adapter::Adapter;
-use crate::board::Board;
-use crate::bounce;
 use crate::controller::Program;
-use crate::mapping::{DeviceObject, Job, Mapping, called};
-use crate::plan::{self, Limits, Plan};
 use crate::registers::Run;
 use crate::state::{Answer, Input, Refusal};
+use crate::system::board::Board;
 use crate::system::reach;
+use crate::transfer::bounce;
+use crate::transfer::mapping::{DeviceObject, Job, Mapping, called};
+use crate::transfer::plan::{self, Limits, Plan};
 use crate::transfer::{ElementList, MapError, MapRequest, TransferContext};
 use alloc::collections::LinkedList;
 use alloc::sync::Arc;

@@ -1,10 +1,10 @@
 //! How a transfer ends: cancelled, flushed or polled.
 
 use crate::adapter::Adapter;
-use crate::board::{Board, Channel, Record};
-use crate::bounce;
-use crate::mapping::{Job, Mapping, called, stopped};
 use crate::state::{Answer, Input, Refusal, State};
+use crate::system::board::{Board, Channel, Record};
+use crate::transfer::bounce;
+use crate::transfer::mapping::{Job, Mapping, called, stopped};
 use crate::transfer::{FlushError, FlushRequest, Progress, TransferContext};
 use crate::verifier::Code;
 use alloc::collections::LinkedList;

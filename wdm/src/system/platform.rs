@@ -1,11 +1,11 @@
 //! All controllers of a computer, and its map registers.
 
 use crate::adapter::Adapter;
+use crate::adapter::description::{AdapterError, DeviceDescription};
 use crate::controller::RequestLines;
-use crate::description::{AdapterError, DeviceDescription};
-use crate::mapping::called;
 use crate::registers::MapRegisters;
 use crate::system::{Policy, RegisterError, Setup, SystemDma};
+use crate::transfer::mapping::called;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt;

@@ -2,8 +2,8 @@
 
 mod bus;
 
-use crate::mapping::Refused;
 use crate::system::Policy;
+use crate::transfer::mapping::Refused;
 use crate::verifier::{self, Code};
 pub use bus::InterfaceType;
 use core::fmt;

@@ -1,6 +1,6 @@
 //! Copying between a buffer and the map registers that stand for it. Never under a lock.
 
-use crate::plan::Bounced;
+use crate::transfer::plan::Bounced;
 use longshore_hardware::{BusRange, DmaMemory, MemoryError};
 
 /// So many zeros are written at a time.

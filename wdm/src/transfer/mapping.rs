@@ -4,8 +4,8 @@
 //! can never report on a newer one, which has a record and a cell of its own.
 
 use crate::adapter::Adapter;
-use crate::plan::Bounced;
 use crate::status::DmaCompletionStatus;
+use crate::transfer::plan::Bounced;
 use crate::verifier::{self, Code};
 use alloc::sync::Arc;
 use alloc::vec::Vec;

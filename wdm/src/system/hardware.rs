@@ -1,11 +1,11 @@
 //! What is done to the controller, always under its lock (WDM-314).
 
-use crate::board::{Board, Channel};
 use crate::controller::{ChannelAttributes, Controller, ControllerAttributes, InterruptType};
-use crate::mapping::{Job, Mapping};
 use crate::registers::MapRegisters;
 use crate::state::{self, Answer, Input, State};
 use crate::system::Policy;
+use crate::system::board::{Board, Channel};
+use crate::transfer::mapping::{Job, Mapping};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::mem;

@@ -1,12 +1,12 @@
 //! How a channel, and map registers, come back.
 
 use crate::adapter::Adapter;
-use crate::board::{Board, Channel, Holder, take};
-use crate::mapping::{called, report};
 use crate::registers::{RegisterBase, Run};
 use crate::state::{Input, Refusal, State};
 use crate::status::IoAllocationAction;
+use crate::system::board::{Board, Channel, Holder, take};
 use crate::transfer::TransferContext;
+use crate::transfer::mapping::{called, report};
 use alloc::collections::LinkedList;
 use alloc::sync::Arc;
 use longshore_core::Dispatch;

@@ -1,14 +1,14 @@
 //! Who is granted a channel, and who waits for it.
 
 use crate::adapter::Adapter;
-use crate::allocation::{AdapterControl, Granted};
-use crate::board::{Board, Channel, Holder, Waiter, take};
-use crate::hardware::Core;
-use crate::mapping::{DeviceObject, called};
+use crate::channel::allocation::{AdapterControl, Granted};
 use crate::registers::{RegisterBase, Run, Waiting};
 use crate::state::{Input, Refusal};
 use crate::status::IoAllocationAction;
+use crate::system::board::{Board, Channel, Holder, Waiter, take};
+use crate::system::hardware::Core;
 use crate::transfer::TransferContext;
+use crate::transfer::mapping::{DeviceObject, called};
 use alloc::collections::LinkedList;
 use alloc::sync::Arc;
 use longshore_core::event::{Event, Rule};

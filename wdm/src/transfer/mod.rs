@@ -1,8 +1,15 @@
 //! One transfer in the words of its callers: context, requests, refusals, progress.
 
-use crate::board::Record;
-use crate::mapping::{CompletionContext, CompletionRoutine, Refused};
+pub(crate) mod bounce;
+mod ending;
+pub(crate) mod map;
+pub(crate) mod mapping;
+pub(crate) mod plan;
+pub mod poll;
+
 use crate::state::{Refusal, State};
+use crate::system::board::Record;
+use crate::transfer::mapping::{CompletionContext, CompletionRoutine, Refused};
 use crate::verifier::{self, Code};
 use alloc::sync::Arc;
 use core::fmt;

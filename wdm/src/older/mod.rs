@@ -3,14 +3,16 @@
 //! Each is the call of version 3 with a context that the adapter makes for the request. Such a context and one of a
 //! driver's do not mix: a mapping of either is made by its own call, though it may be flushed by both.
 
+pub mod mdl;
+
 use crate::adapter::Adapter;
-use crate::allocation::{AdapterControl, AllocateError, Allocation, AllocationRefused};
-use crate::mapping::{DeviceObject, called};
-use crate::mdl::Mdl;
+use crate::channel::allocation::{AdapterControl, AllocateError, Allocation, AllocationRefused};
+use crate::older::mdl::Mdl;
 use crate::operations::Operation;
 use crate::registers::RegisterBase;
 use crate::state::Refusal;
 use crate::status::AllocationFlags;
+use crate::transfer::mapping::{DeviceObject, called};
 use crate::transfer::{FlushError, FlushRequest, MapError, MapRequest, ScatterGather, TransferContext};
 use alloc::boxed::Box;
 use alloc::sync::Arc;

@@ -1,9 +1,9 @@
 //! What stands beneath a bus master's adapter: a controller that moves nothing, for the device moves its own bytes.
 
+use crate::adapter::description::DeviceDescription;
 use crate::controller::{
     Controller, ControllerAttributes, InterruptType, PortWidths, Program, ProgramError, RequestLines,
 };
-use crate::description::DeviceDescription;
 use longshore_core::NtStatus;
 
 /// One channel, which is there to be taken and given back.

@@ -1,10 +1,10 @@
 //! What one controller's lock guards: its channels, who holds them, who waits, what runs.
 
 use crate::adapter::Adapter;
-use crate::allocation::AdapterControl;
-use crate::mapping::{DeviceObject, Job, Mapping};
+use crate::channel::allocation::AdapterControl;
 use crate::registers::{RegisterBase, Run, Waiting};
 use crate::state::State;
+use crate::transfer::mapping::{DeviceObject, Job, Mapping};
 use alloc::collections::LinkedList;
 use alloc::sync::Arc;
 use alloc::vec::Vec;

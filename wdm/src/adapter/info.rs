@@ -1,10 +1,10 @@
 //! What a driver can ask before it transfers: what its channel can do, and what a transfer will take.
 
 use crate::adapter::Adapter;
-use crate::mapping::{Refused, called};
 use crate::operations::{NotOffered, Operation};
-use crate::plan::plan;
 use crate::registers::{PAGE_SIZE, pages_spanned};
+use crate::transfer::mapping::{Refused, called};
+use crate::transfer::plan::plan;
 use core::fmt;
 use longshore_core::event::Rule;
 use longshore_core::machine::Machine;
