@@ -5,6 +5,7 @@ use crate::deferred::Deferreds;
 use crate::dma::adapters::Adapters;
 use crate::dma::common::Commons;
 use crate::dma::contexts::Contexts;
+use crate::dma::lists::Lists;
 use crate::dma::machine::Dma;
 use crate::handles::{Handle, Handles};
 use crate::interface::Interface;
@@ -20,6 +21,7 @@ use longshore_core::{Event, Irql, NtStatus, Passive, Rule};
 use longshore_netdma::NetDma;
 use longshore_netdma::registry::Misuse;
 use longshore_wdm::Platform;
+use longshore_wdm::verifier::Code;
 use std::fmt;
 use std::sync::{Arc, OnceLock, Weak};
 
@@ -47,6 +49,7 @@ pub struct Edge {
     pub(crate) adapters: Adapters,
     pub(crate) contexts: Contexts,
     pub(crate) commons: Commons,
+    pub(crate) lists: Lists,
     complaint: OnceLock<Complaint>,
 }
 
@@ -97,6 +100,7 @@ impl Edge {
                 adapters: Adapters::default(),
                 contexts: Contexts::default(),
                 commons: Commons::default(),
+                lists: Lists::default(),
                 complaint: OnceLock::new(),
             }
         })
@@ -118,6 +122,19 @@ impl Edge {
         self.world.emit(Event::Misuse(call, rule, status));
         self.complain(Misuse { call, rule, status });
         status
+    }
+
+    /// The same, where Windows' own verifier has a code for it.
+    pub(crate) fn verified(&self, call: &'static str, code: Code, rule: Rule) -> NtStatus {
+        let status = self.misuse(call, rule, NtStatus::INVALID_PARAMETER);
+        self.stopped(call, code, rule);
+        status
+    }
+
+    /// Says what Windows' own verifier would have stopped for.
+    pub(crate) fn stopped(&self, call: &'static str, code: Code, rule: Rule) {
+        let code = code.0;
+        self.world.emit(Event::VerifierStop { call, code, rule });
     }
 
     /// Passes on what the machine has heard already.

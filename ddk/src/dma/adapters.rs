@@ -6,15 +6,16 @@ use super::machine::{Port, Refusal};
 use super::transfers::Mapped;
 use crate::abi::dma::{Adapter, DeviceDescription as CDescription};
 use crate::abi::operations::Operations;
-use crate::edge::Edge;
+use crate::edge::{Edge, LEVEL};
 use crate::handles::{Handle, hold};
 use crate::memory;
 use crate::pool::Block;
 use longshore_core::{NtStatus, Rule};
 use longshore_netdma::registry::Misuse;
+use longshore_wdm::verifier::Code;
 use longshore_wdm::{
-    DescriptionVersion, DeviceDescription, DmaSpeed, DmaWidth, InterfaceType, Operation, RegisterBase,
-    Release,
+    DescriptionVersion, DeviceDescription, DmaSpeed, DmaWidth, InterfaceType, IoAllocationAction, Operation,
+    RegisterBase, Release,
 };
 use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -33,6 +34,8 @@ pub(crate) struct Record {
     /// The device it is for, if that was said.
     device: Option<Handle>,
     pub(crate) port: Arc<dyn Port>,
+    /// Its transfers start over at their end, so that both sides have the bytes meanwhile.
+    pub(crate) loops: bool,
     /// What is mapped, by the map registers it is mapped with.
     pub(crate) mapped: Mutex<HashMap<u64, Arc<Mapped>>>,
     /// Its device is detached, and its memory may be gone: nothing of it is called any more.
@@ -60,6 +63,22 @@ impl Adapters {
 
     fn all(&self) -> Vec<Arc<Record>> {
         hold(&self.live).values().cloned().collect()
+    }
+
+    /// Whether there is an adapter of version 3, and none that is older.
+    pub(crate) fn are_newer(&self) -> bool {
+        let all = self.all();
+        !all.is_empty() && all.iter().all(|record| record.port.table() == Release::Version3)
+    }
+
+    /// What is to be said of an address at which no adapter stands: none ever did, or it was put back.
+    fn missing(&self, adapter: usize) -> Option<Code> {
+        if adapter == 0 {
+            return Some(Code::NULL_ADAPTER);
+        }
+        let put = hold(&self.put);
+        let was_put = put.iter().any(|block| block.range().start == adapter);
+        was_put.then_some(Code::RELEASED_ADAPTER)
     }
 
     /// Takes an adapter away. Its memory stays for a while.
@@ -109,6 +128,14 @@ impl Edge {
         status
     }
 
+    /// The same where the edge knows more of it than the machine: nobody holds what the call is about.
+    pub(crate) fn refused_unheld(&self, call: &'static str, refusal: Refusal, code: Code) -> NtStatus {
+        if let Some(rule) = refusal.rule {
+            self.stopped(call, code, rule);
+        }
+        self.refused(call, refusal)
+    }
+
     /// `IoGetDmaAdapter`: where the adapter stands, and how many map registers it may use at a time.
     pub(crate) fn get_adapter(
         &self,
@@ -118,6 +145,7 @@ impl Edge {
     ) -> Option<(usize, u32)> {
         const CALL: &str = "IoGetDmaAdapter";
         if !self.at_passive(CALL) {
+            self.stopped(CALL, Code::WRONG_LEVEL, LEVEL);
             return None;
         }
         let device = (device != 0).then_some(Handle::from_raw(device));
@@ -126,10 +154,11 @@ impl Edge {
             self.misuse(CALL, Rule("WDM-100"), NtStatus::INVALID_PARAMETER);
             return None;
         };
-        let port = self.dma.as_ref()?.adapter(description(&given));
+        let given = description(&given);
+        let port = self.dma.as_ref()?.adapter(given);
         let port = port.map_err(|refusal| self.refused(CALL, refusal)).ok()?;
         let (registers, table) = (port.map_registers(), table(port.table()));
-        let record = self.place(device, port, table)?;
+        let record = self.place(device, port, given.loops(), table)?;
         let address = record.address();
         hold(&self.adapters.live).insert(address, Arc::new(record));
         Some((address, registers))
@@ -140,6 +169,7 @@ impl Edge {
         &self,
         device: Option<Handle>,
         port: Arc<dyn Port>,
+        loops: bool,
         operations: *const Operations,
     ) -> Option<Record> {
         let at = self.pool.allocate(size_of::<Adapter>(), TAG)?;
@@ -153,6 +183,7 @@ impl Edge {
             place,
             device,
             port,
+            loops,
             mapped: Mutex::default(),
             gone: Arc::default(),
         })
@@ -162,11 +193,31 @@ impl Edge {
     pub(crate) fn adapter_for(&self, adapter: usize, operation: Operation) -> Result<Arc<Record>, NtStatus> {
         let call = operation.name();
         let Some(record) = self.adapters.get(adapter) else {
-            return Err(self.misuse(call, Rule("WDM-038"), NtStatus::INVALID_PARAMETER));
+            let status = self.misuse(call, Rule("WDM-038"), NtStatus::INVALID_PARAMETER);
+            if let Some(code) = self.adapters.missing(adapter) {
+                self.stopped(call, code, Rule("WDM-038"));
+            }
+            return Err(status);
         };
         match record.port.admits(operation) {
             Ok(()) => Ok(record),
             Err(refusal) => Err(self.refused(call, refusal)),
+        }
+    }
+
+    /// `FreeAdapterObject`: the list that a call was answered with, or else the channel.
+    pub(crate) fn free_object(&self, record: &Record, action: IoAllocationAction) {
+        const CALL: &str = Operation::FreeAdapterObject.name();
+        if self.free_answered_list(record, action) {
+            return;
+        }
+        let held = record.port.holder(None);
+        let freed = record.port.free_object(&held.clone().unwrap_or_default(), action);
+        if let Err(refusal) = freed {
+            match held {
+                Some(_) => self.refused(CALL, refusal),
+                None => self.refused_unheld(CALL, refusal, Code::CHANNEL_FREED_TWICE),
+            };
         }
     }
 
@@ -201,6 +252,7 @@ impl Edge {
 
     /// Stops what an adapter still does, and gives its bytes back.
     fn stop(&self, record: &Record) {
+        self.stop_lists(record);
         let mapped: Vec<_> = hold(&record.mapped).drain().collect();
         for (base, mapped) in mapped {
             if let Some(context) = record.port.holder(RegisterBase::from_raw(base)) {

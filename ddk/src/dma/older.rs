@@ -8,6 +8,7 @@ use crate::handles::hold;
 use crate::mdl::Buffer;
 use longshore_core::{NtStatus, Rule};
 use longshore_hardware::BusAddress;
+use longshore_wdm::verifier::Code;
 use longshore_wdm::{DeviceObject, Mdl, MdlPiece, Operation, RegisterBase};
 
 /// The arguments of a map, and of the flush that repeats them.
@@ -62,16 +63,10 @@ impl Edge {
         let buffer = self.buffer(operation, part.mdl).ok()?;
         let address = self.mdl_address(part.mdl)? as u64;
         let Some(whole) = part.part(address) else {
-            self.misuse(operation.name(), Rule("WDM-233"), NtStatus::INVALID_PARAMETER);
+            self.verified(operation.name(), Code::OUTSIDE_MDL, Rule("WDM-233"));
             return None;
         };
         Some((buffer, address, whole))
-    }
-
-    fn is_mapped(&self, record: &Record, base: Option<RegisterBase>) -> bool {
-        let context = record.port.holder(base);
-        let progress = context.and_then(|context| record.port.progress(&context));
-        progress.is_none_or(|progress| progress.state.is_mapped())
     }
 
     /// `MapTransfer`: where the run begins for the device, and how many bytes it has.
@@ -79,7 +74,8 @@ impl Edge {
         let operation = Operation::MapTransfer;
         let (buffer, address, whole) = self.named(operation, part)?;
         let base = RegisterBase::from_raw(part.base);
-        let remembered = if self.is_mapped(record, base) {
+        let held = record.port.holder(base);
+        let remembered = if held.is_none_or(|context| self.is_mapped(record, &context)) {
             None
         } else {
             Some(self.hand_over(record, whole, &buffer).ok()?)

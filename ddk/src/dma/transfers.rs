@@ -5,15 +5,17 @@
 //! what it was.
 
 use super::adapters::Record;
+use super::common::Quiet;
 use super::contexts::Entry;
 use super::machine::{Completion, Control, Piece, Wanted};
 use crate::abi::dma::{CompletionRoutine, DriverControl};
 use crate::calls;
 use crate::edge::Edge;
 use crate::handles::hold;
-use crate::mdl::Buffer;
+use crate::mdl::{Buffer, NoChain};
 use longshore_core::{NtStatus, Rule};
 use longshore_hardware::MemoryError;
+use longshore_wdm::verifier::Code;
 use longshore_wdm::{
     AllocationFlags, CompletionContext, DeviceObject, ElementList, FlushRequest, IoAllocationAction,
     Operation, RegisterBase, State, TransferContext, TransferInfo, TransferQuestion,
@@ -27,6 +29,8 @@ pub(crate) struct Mapped {
     offset: u64,
     length: u32,
     write_to_device: bool,
+    /// Held for its drop: the device has the common buffers among the bytes for itself.
+    _quiet: Vec<Quiet>,
 }
 
 impl Mapped {
@@ -113,8 +117,14 @@ impl Edge {
 
     /// The chain that begins at an MDL, or what the call is refused with.
     pub(super) fn buffer(&self, operation: Operation, mdl: usize) -> Result<Buffer, NtStatus> {
-        let refuse = || self.misuse(operation.name(), Rule("WDM-151"), NtStatus::INVALID_PARAMETER);
-        self.chain(mdl).ok_or_else(refuse)
+        const RULE: Rule = Rule("WDM-151");
+        self.chain(mdl).map_err(|why| {
+            let status = self.misuse(operation.name(), RULE, NtStatus::INVALID_PARAMETER);
+            if why == NoChain::NotBuilt {
+                self.stopped(operation.name(), Code::NOT_LOCKED, RULE);
+            }
+            status
+        })
     }
 
     /// `GetDmaTransferInfo`.
@@ -201,11 +211,7 @@ impl Edge {
         let held = record.port.holder(RegisterBase::from_raw(part.base));
         let context = held.unwrap_or_default();
         // Only what may be mapped is carried: what is mapped already belongs to a device.
-        let mapped = record
-            .port
-            .progress(&context)
-            .is_none_or(|progress| progress.state.is_mapped());
-        let remembered = (!mapped)
+        let remembered = (!self.is_mapped(record, &context))
             .then(|| self.hand_over(record, part, &buffer))
             .transpose()?;
         let piece = Piece {
@@ -227,6 +233,12 @@ impl Edge {
         })
     }
 
+    /// Whether what a context names is mapped already, so that it belongs to a device.
+    pub(super) fn is_mapped(&self, record: &Record, context: &TransferContext) -> bool {
+        let progress = record.port.progress(context);
+        progress.is_none_or(|progress| progress.state.is_mapped())
+    }
+
     /// Carries the bytes of a map into their shadows, and remembers them until the flush.
     pub(super) fn hand_over(
         &self,
@@ -240,6 +252,7 @@ impl Edge {
             offset: part.offset,
             length: part.length,
             write_to_device: part.write_to_device,
+            _quiet: if record.loops { Vec::new() } else { buffer.quiet() },
         });
         let before = hold(&record.mapped).insert(part.base, mapped.clone());
         drop(before); // outside of the lock
@@ -251,6 +264,7 @@ impl Edge {
         let operation = Operation::FlushAdapterBuffersEx;
         let buffer = self.buffer(operation, part.mdl)?;
         let held = record.port.holder(RegisterBase::from_raw(part.base));
+        let unheld = held.is_none();
         let context = held.unwrap_or_default();
         let progress = record.port.progress(&context);
         let moved = progress.map_or(0, |progress| progress.mapped.min(part.length));
@@ -262,7 +276,10 @@ impl Edge {
             write_to_device: part.write_to_device,
         };
         let flushed = record.port.flush(&context, request);
-        flushed.map_err(|refusal| self.refused(operation.name(), refusal))?;
+        flushed.map_err(|refusal| match unheld {
+            true => self.refused_unheld(operation.name(), refusal, Code::NEVER_MAPPED),
+            false => self.refused(operation.name(), refusal),
+        })?;
         if let Some(remembered) = remembered {
             forget(record, part.base, &remembered);
         }
