@@ -124,15 +124,15 @@ impl Edge {
         status
     }
 
-    /// The same, where Windows' own verifier has a code for it.
-    pub(crate) fn verified(&self, call: &'static str, code: Code, rule: Rule) -> NtStatus {
+    /// As [`Self::misuse`], where Windows' own verifier would have stopped.
+    pub(crate) fn verifier_stop(&self, call: &'static str, rule: Rule, code: Code) -> NtStatus {
         let status = self.misuse(call, rule, NtStatus::INVALID_PARAMETER);
-        self.stopped(call, code, rule);
+        self.stopped(call, rule, code);
         status
     }
 
     /// Says what Windows' own verifier would have stopped for.
-    pub(crate) fn stopped(&self, call: &'static str, code: Code, rule: Rule) {
+    pub(crate) fn stopped(&self, call: &'static str, rule: Rule, code: Code) {
         let code = code.0;
         self.world.emit(Event::VerifierStop { call, code, rule });
     }

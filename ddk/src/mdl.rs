@@ -1,10 +1,10 @@
 //! Memory descriptor lists of C code.
 //!
 //! An MDL is known by where it stands, like a KDPC: what it describes was noted when it was made, and of what is written
-//! in it only the link to the next one is ever read back. C's memory is not the machine's, so an MDL that was built has
-//! a *shadow* there, which is what devices see. The bytes are carried into the shadow when they are mapped, and out of
-//! it when they are flushed. In between C code must not touch them (WDM-024), so nobody can tell the difference.
-//! The shadow of a common buffer is that buffer itself, and nothing is carried.
+//! in it only the link to the next one is ever read back, and the flags, whose damage shows. C's memory is not the
+//! machine's, so an MDL that was built has a *shadow* there, which is what devices see. The bytes are carried into the
+//! shadow when they are mapped, and out of it when they are flushed. In between C code must not touch them (WDM-024),
+//! so nobody can tell the difference. The shadow of a common buffer is that buffer itself, and nothing is carried.
 
 use crate::abi::dma::Mdl;
 use crate::dma::common::{Common, Quiet};
@@ -153,7 +153,11 @@ impl Edge {
                 return Err(NoChain::Broken);
             }
             parts.push(record.built.clone().ok_or(NoChain::NotBuilt)?);
-            next = memory::mdl(&record.place).ok_or(NoChain::Broken)?.next.addr();
+            let written = memory::mdl(&record.place).ok_or(NoChain::Broken)?;
+            if written.flags != Mdl::BUILT {
+                return Err(NoChain::NotBuilt); // damaged
+            }
+            next = written.next.addr();
         }
         if parts.is_empty() {
             return Err(NoChain::Broken);

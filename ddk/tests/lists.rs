@@ -125,7 +125,7 @@ fn a_list_is_an_answer_or_a_callback() {
         (call, "WDM-015"),
         (call, "WDM-201"),
     ];
-    check("MasterEx", &misuses, &[]);
+    check("MasterEx", &misuses, &[0x24]);
 }
 
 /// Proves: WDM-205.

@@ -201,7 +201,7 @@ fn what_breaks_the_contract_is_refused_and_named() {
     });
     for run in runs {
         let named = [
-            "WDM-162", "A-14", "A-14", "WDM-151", "WDM-158", "WDM-170", "WDM-190", "WDM-106",
+            "WDM-162", "A-14", "A-14", "WDM-152", "WDM-158", "WDM-170", "WDM-190", "WDM-106",
         ];
         assert_eq!(misuses(&run), named);
     }

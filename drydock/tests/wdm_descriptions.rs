@@ -5,15 +5,18 @@ mod bench;
 
 use bench::driver::{flush, ready, receive_again};
 use bench::narrow::{Habits, Narrow, narrow, request};
-use bench::{Bench, explore};
+use bench::{Bench, DEVICE, explore};
 use longshore_core::Passive;
 use longshore_core::completion::Verdict;
 use longshore_core::machine::Machine as _;
+use longshore_core::scatter::Segments;
+use longshore_drydock::machine::Machine;
 use longshore_drydock::reference::{CancelStyle, Interrupts, Options, ReferenceController, ReferenceDevice};
-use longshore_hardware::BusAddress;
+use longshore_hardware::{BusAddress, BusRange};
 use longshore_wdm::{
-    AdapterError, ChannelAttributes, DescriptionVersion, DeviceDescription, DmaSpeed, DmaWidth,
-    InterfaceType, MapError, MapRequest, Policy, PortWidths, RegisterError, Setup, State,
+    Adapter, AdapterControl, AdapterError, ChannelAttributes, DescriptionVersion, DeviceDescription,
+    DmaSpeed, DmaWidth, InterfaceType, IoAllocationAction, MapError, MapRequest, Mdl, MdlPiece, Policy,
+    PortWidths, RegisterError, Setup, State,
 };
 use std::sync::Arc;
 
@@ -374,23 +377,57 @@ fn a_controller_is_told_line_port_and_mode_as_the_version_has_them() {
             version: DescriptionVersion::V1,
             ..second
         };
-        for description in [third, second, first] {
+        let buffer = bench.buffer(4, false, 0);
+        let segments = [buffer.range()];
+        // Whichever line it is told, there is a device on it.
+        bench.port.supply(&[1; 8]);
+        bench.second_port.supply(&[1; 4]);
+
+        let adapter = bench.adapter_of(passive, third);
+        let context = ready(passive, &adapter);
+        bench.allocate(passive, &adapter, &context, 0).unwrap();
+        let wanted = MapRequest {
+            device_offset: 8,
+            ..request(&segments, 4, false)
+        };
+        bench.map_and_wait(passive, &adapter, &context, wanted);
+        flush(&adapter, &*passive, &context, buffer.range(), 4, false);
+        bench.free(passive, &adapter, &context);
+
+        for description in [second, first] {
             let adapter = bench.adapter_of(passive, description);
-            let context = ready(passive, &adapter);
-            let buffer = bench.buffer(4, false, 0);
-            let segments = [buffer.range()];
-            bench.port.supply(&[1; 4]);
-            bench.allocate(passive, &adapter, &context, 0).unwrap();
-            let wanted = MapRequest {
-                device_offset: 8,
-                ..request(&segments, 4, false)
-            };
-            bench.map_and_wait(passive, &adapter, &context, wanted);
-            flush(&adapter, &*passive, &context, buffer.range(), 4, false);
-            bench.free(passive, &adapter, &context);
+            map_without_context(bench, passive, &adapter, &segments);
         }
         let hints = bench.controller.hints.lock().unwrap().clone();
-        assert_eq!(hints, [(1, 0x108, true), (0, 0x108, true), (0, 0x108, false)]);
+        assert_eq!(hints, [(1, 0x108, true), (0, 0x100, true), (0, 0x100, false)]);
+    });
+}
+
+/// A transfer of a driver of version 1 or 2, from the request to the free.
+fn map_without_context(
+    bench: &Narrow,
+    passive: &mut Passive,
+    adapter: &Adapter<Machine>,
+    segments: &[BusRange],
+) {
+    let piece = MdlPiece {
+        mdl: Mdl::new(0, Segments::new(segments)),
+        current: 0,
+        length: 4,
+        write_to_device: false,
+    };
+    bench.machine.raise(passive, |dispatch| {
+        let keep: AdapterControl<Machine> = Box::new(|_, _, _| IoAllocationAction::KEEP_OBJECT);
+        let asked = adapter.allocate_adapter_channel(dispatch, DEVICE, 0, keep);
+        asked.map_err(|refused| refused.why).unwrap();
+    });
+    adapter.map_mdl(&*passive, None, piece).unwrap();
+    while adapter.read_counter(&*passive) != 0 {
+        bench.machine.relax();
+    }
+    assert!(adapter.flush_mdl(&*passive, None, piece));
+    bench.machine.raise(passive, |dispatch| {
+        adapter.free_adapter_channel(dispatch).unwrap()
     });
 }
 

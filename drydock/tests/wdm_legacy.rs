@@ -51,10 +51,11 @@ impl Grants {
     }
 }
 
-/// An adapter of a version 1 driver for the bench's channel.
+/// An adapter of a version 1 driver, for the channel whose line is that of the bench's device.
 fn older(bench: &Bench, passive: &Passive, looped: bool) -> Adapter<Machine> {
     let description = DeviceDescription {
         version: DescriptionVersion::V1,
+        channel: Bench::description(looped).request_line,
         ..Bench::description(looped)
     };
     bench.system.adapter(passive, description).unwrap()

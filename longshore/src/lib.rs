@@ -4,7 +4,8 @@
 //! One idea runs through all of it: every accepted transfer has exactly one truthful outcome, recorded once, after
 //! its data, announced exactly as its contract asks; and memory comes back only when the hardware is quiet.
 //!
-//! This crate is the door. Here is [`DmaChannel`], which moves memory; its [`guide`] tells when to use what. What
+//! This crate is the door. Here is [`DmaChannel`], which moves memory; its [`guide`] tells when to use what. [`system_dma`] is
+//! the guide for drivers, controllers and emulators. What
 //! stands behind it, bottom to top:
 //! * [`hardware`]: bus addresses, the three hardware traits, and the layouts that drivers and models share;
 //! * [`core`]: status, levels, scatter/gather, the machine trait and the completion cell;
@@ -47,6 +48,9 @@ pub use scope::{Scope, ScopeError, Scoped};
 
 #[doc = include_str!("../../docs/channel.md")]
 pub mod guide {}
+
+#[doc = include_str!("../../docs/system-dma.md")]
+pub mod system_dma {}
 
 /// The examples of the README compile and run.
 #[cfg(doctest)]

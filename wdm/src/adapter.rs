@@ -31,6 +31,8 @@ pub(crate) struct AdapterRecord<M: Machine> {
     pub(crate) owed: AtomicU32,
     /// Common buffers that are not freed.
     pub(crate) common_buffers: AtomicU32,
+    /// Lists that are not put.
+    pub(crate) lists: AtomicU32,
 }
 
 impl<M: Machine> Drop for AdapterRecord<M> {
@@ -140,6 +142,7 @@ impl<M: Machine> Adapter<M> {
             last_residue: AtomicU32::new(0),
             owed: AtomicU32::new(0),
             common_buffers: AtomicU32::new(0),
+            lists: AtomicU32::new(0),
         }))
     }
 
@@ -359,21 +362,26 @@ impl<M: Machine> Adapter<M> {
     pub fn put<'l>(self, level: impl Into<AtMostDispatch<'l>>) -> Result<(), PutRefused<M>> {
         let _ = level.into();
         let machine = self.machine().clone();
-        called(&machine, "PutDmaAdapter", || {
-            // Acquire: whoever freed the last one is done with it.
-            if self.0.common_buffers.load(Ordering::Acquire) != 0 {
-                return Err(PutRefused {
-                    why: Refusal::CommonBufferOut,
-                    adapter: self,
-                });
-            }
-            let core = &self.0.system.hardware().core;
-            let state = self.busiest_state();
-            match core.consult(state, Input::Put).1 {
-                Answer::Refuse(why) => Err(PutRefused { why, adapter: self }),
-                _ => Ok(()),
-            }
+        called(&machine, "PutDmaAdapter", || match self.what_is_out() {
+            Some(why) => Err(PutRefused { why, adapter: self }),
+            None => Ok(()),
         })
+    }
+
+    /// Why the adapter cannot be given back now.
+    fn what_is_out(&self) -> Option<Refusal> {
+        // Acquire: whoever gave the last one back is done with it.
+        if self.0.common_buffers.load(Ordering::Acquire) != 0 {
+            return Some(Refusal::CommonBufferOut);
+        }
+        if self.0.lists.load(Ordering::Acquire) != 0 {
+            return Some(Refusal::ListOut);
+        }
+        let core = &self.0.system.hardware().core;
+        match core.consult(self.busiest_state(), Input::Put).1 {
+            Answer::Refuse(why) => Some(why),
+            _ => None,
+        }
     }
 
     /// The state of whatever of this adapter is furthest from its end.

@@ -14,6 +14,7 @@ use crate::operations::NotOffered;
 use crate::registers::RegisterBase;
 use crate::status::AllocationFlags;
 use crate::transfer::{ElementList, MapError, TransferContext};
+use crate::verifier::{self, Code};
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::fmt;
@@ -239,6 +240,10 @@ impl<M: Machine> Refused for ListRefused<M> {
 
     fn broken_rule(&self) -> Option<Rule> {
         self.why.broken_rule()
+    }
+
+    fn code(&self, call: &'static str) -> Option<Code> {
+        verifier::of_list(self.why, call)
     }
 }
 

@@ -221,16 +221,20 @@ pub(crate) fn called<M: Machine, T, E: Refused>(
         Ok(_) => NtStatus::SUCCESS,
         Err(error) => error.status(),
     };
-    if let Err(error) = &result
-        && let Some(rule) = error.broken_rule()
-    {
-        machine.emit(Event::Misuse(name, rule, status));
-        if let Some(code) = error.code(name) {
-            stopped(machine, name, code, rule);
-        }
+    if let Err(error) = &result {
+        report(machine, name, error);
     }
     machine.emit(Event::Return(name, status));
     result
+}
+
+/// Says how the caller broke the contract, if that is why it was refused.
+pub(crate) fn report<M: Machine>(machine: &M, call: &'static str, error: &impl Refused) {
+    let Some(rule) = error.broken_rule() else { return };
+    machine.emit(Event::Misuse(call, rule, error.status()));
+    if let Some(code) = error.code(call) {
+        stopped(machine, call, code, rule);
+    }
 }
 
 /// Says what Windows' own verifier would have stopped for.

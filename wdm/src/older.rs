@@ -128,10 +128,7 @@ impl<M: Machine> Adapter<M> {
     }
 
     fn map_run(&self, context: &TransferContext, piece: MdlPiece<'_>) -> Result<BusRange, MapError> {
-        let offset = piece
-            .mdl
-            .offset_of(piece.current)
-            .ok_or(MapError::OutsideBuffer)?;
+        let offset = piece.mdl.offset_of(piece.current).ok_or(MapError::OutsideMdl)?;
         let shortens = self.is_master() && self.description().scatter_gather;
         let mut slots = [BusRange::EMPTY];
         let mut run = ScatterGather::new(&mut slots);

@@ -24,10 +24,10 @@
 
 use crate::adapter::Adapter;
 use crate::description::DescriptionVersion;
-use crate::mapping::{Refused, stopped};
+use crate::mapping::{Refused, report};
 use crate::verifier::{self, Code};
 use core::fmt;
-use longshore_core::event::{Event, Rule};
+use longshore_core::event::Rule;
 use longshore_core::machine::Machine;
 use longshore_core::{Irql, NtStatus};
 
@@ -364,14 +364,8 @@ impl<M: Machine> Adapter<M> {
                 Err(NotOffered::WrongLevel(operation))
             }
         });
-        if let Err(why) = &admitted
-            && let Some(rule) = why.broken_rule()
-        {
-            let name = operation.name();
-            self.machine().emit(Event::Misuse(name, rule, why.status()));
-            if let Some(code) = why.code(name) {
-                stopped(self.machine(), name, code, rule);
-            }
+        if let Err(why) = &admitted {
+            report(self.machine(), operation.name(), why);
         }
         admitted
     }

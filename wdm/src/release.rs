@@ -2,7 +2,7 @@
 
 use crate::adapter::Adapter;
 use crate::board::{Board, Channel, Holder, take};
-use crate::mapping::called;
+use crate::mapping::{called, report};
 use crate::registers::{RegisterBase, Run};
 use crate::state::{Input, Refusal, State};
 use crate::status::IoAllocationAction;
@@ -10,7 +10,6 @@ use crate::transfer::TransferContext;
 use alloc::collections::LinkedList;
 use alloc::sync::Arc;
 use longshore_core::Dispatch;
-use longshore_core::event::Event;
 use longshore_core::machine::Machine;
 
 impl<M: Machine> Adapter<M> {
@@ -100,12 +99,7 @@ impl<M: Machine> Adapter<M> {
         match released {
             None => {}
             Some(Ok(freed)) => self.give_back_registers(dispatch, freed),
-            Some(Err(refusal)) => {
-                if let Some(rule) = refusal.broken_rule() {
-                    self.machine()
-                        .emit(Event::Misuse("AdapterControl", rule, refusal.status()));
-                }
-            }
+            Some(Err(refusal)) => report(self.machine(), "AdapterControl", &refusal),
         }
     }
 

@@ -134,6 +134,8 @@ pub enum MapError {
     BehindBuffer,
     /// The piece reaches beyond the buffer's end.
     OutsideBuffer,
+    /// The address of a call of version 1 is none of the buffer's.
+    OutsideMdl,
     /// The device's port is past the end of the address space.
     BadDeviceOffset,
     /// Less than the controller's smallest unit.
@@ -161,6 +163,7 @@ impl MapError {
             Self::NoBytes
             | Self::BehindBuffer
             | Self::OutsideBuffer
+            | Self::OutsideMdl
             | Self::BadDeviceOffset
             | Self::BelowUnit
             | Self::NoRoom
@@ -182,6 +185,7 @@ impl Refused for MapError {
             Self::NoBytes => Some(Rule("A-14")),
             Self::BehindBuffer => Some(Rule("WDM-151")),
             Self::OutsideBuffer => Some(Rule("WDM-152")),
+            Self::OutsideMdl => Some(Rule("WDM-233")),
             Self::NoRoom => Some(Rule("A-04")),
             Self::NoList => Some(Rule("WDM-156")),
             Self::NeverCompletes => Some(Rule("WDM-159")),
@@ -201,6 +205,7 @@ impl fmt::Display for MapError {
             Self::NoBytes => "no bytes were asked for",
             Self::BehindBuffer => "the piece begins behind the end of the buffer",
             Self::OutsideBuffer => "the piece reaches beyond the end of the buffer",
+            Self::OutsideMdl => "the address is none of the buffer's",
             Self::BadDeviceOffset => "the device's port is past the end of the address space",
             Self::BelowUnit => "it is less than the controller's smallest unit",
             Self::Unreachable => "the controller cannot reach the bytes",

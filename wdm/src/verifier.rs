@@ -15,6 +15,7 @@
 
 use crate::allocation::AllocateError;
 use crate::description::AdapterError;
+use crate::lists::ListError;
 use crate::operations::NotOffered;
 use crate::state::Refusal;
 use crate::transfer::{FlushError, MapError};
@@ -164,7 +165,9 @@ pub(crate) fn of_refusal(refusal: Refusal, call: &str) -> Option<Code> {
         Refusal::NotKept | Refusal::WrongCount => Code::REGISTERS_FREED_TWICE,
         Refusal::NotFlushed => Code::MAPPED_TWICE,
         Refusal::NotUnique if call.starts_with("AllocateAdapterChannel") => Code::SECOND_CHANNEL,
+        Refusal::OneAtATime => Code::SECOND_CHANNEL,
         Refusal::CommonBufferOut => Code::COMMON_BUFFERS_OUT,
+        Refusal::ListOut => Code::LISTS_OUT,
         Refusal::RegistersOut => Code::REGISTERS_OUT,
         Refusal::Outstanding => Code::CHANNELS_OUT,
         _ => return None,
@@ -176,6 +179,7 @@ pub(crate) fn of_map(error: MapError, call: &str) -> Option<Code> {
         MapError::NoBytes => Some(Code::ZERO_LENGTH),
         MapError::BehindBuffer => Some(Code::BAD_BUFFER),
         MapError::OutsideBuffer => Some(Code::BUFFER_TOO_SHORT),
+        MapError::OutsideMdl => Some(Code::OUTSIDE_MDL),
         MapError::Refused(refusal) => of_refusal(refusal, call),
         _ => None,
     }
@@ -192,6 +196,16 @@ pub(crate) fn of_allocation(error: AllocateError, call: &str) -> Option<Code> {
     match error {
         AllocateError::TooManyRegisters => Some(Code::TOO_MANY_REGISTERS),
         AllocateError::Refused(refusal) => of_refusal(refusal, call),
+        _ => None,
+    }
+}
+
+pub(crate) fn of_list(error: ListError, call: &str) -> Option<Code> {
+    match error {
+        ListError::OutsideBuffer => Some(Code::BUFFER_TOO_SHORT),
+        ListError::NotOffered(why) => of_offer(why),
+        ListError::NotAllocated(why) => of_allocation(why, call),
+        ListError::NotMapped(why) => of_map(why, call),
         _ => None,
     }
 }

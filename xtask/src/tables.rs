@@ -3,6 +3,7 @@
 use longshore_ndis::state as ndis;
 use longshore_netdma::state as netdma;
 use longshore_wdm::state as wdm;
+use longshore_wdm::verifier::{CODES, Entry, Seen};
 use std::io;
 use std::path::Path;
 
@@ -13,7 +14,7 @@ const HEAD: &str = "# The tables
 Each state machine of longshore is one function: from a state, and from what happens, to the next state and to what is
 done about it. It answers every pair. This page is written from those functions by `cargo xtask tables --update`, and
 `cargo xtask rules` fails when it says something else than they do. A cell says what is done and, if it is another one,
-the next state.
+the next state. The last table is a list: what Windows' own verifier stops a machine for.
 ";
 
 /// Writes the page.
@@ -34,7 +35,7 @@ pub(crate) fn stale(root: &Path) -> Option<String> {
 }
 
 fn page() -> String {
-    [HEAD.to_owned(), of_netdma(), of_wdm(), of_ndis()].join("\n")
+    [HEAD.to_owned(), of_netdma(), of_wdm(), of_ndis(), of_verifier()].join("\n")
 }
 
 fn of_netdma() -> String {
@@ -111,6 +112,23 @@ fn of_ndis() -> String {
     table(ndis::TABLE, "ndis/src/state.rs", &inputs, &rows)
 }
 
+/// What Windows' verifier stops for, one line for each code.
+fn of_verifier() -> String {
+    let mut text = "## Windows' DMA verifier\n\n".to_owned();
+    text += "From [`wdm/src/verifier.rs`](../wdm/src/verifier.rs): the first parameter of bug check 0xE6, and where it is seen.\n\n";
+    text += "| Code | What the driver did | Seen |\n|---|---|---|\n";
+    for Entry { code, what, seen } in CODES {
+        let seen = match seen {
+            Seen::Here => "by an event",
+            Seen::InC => "at the edge to C, by an event",
+            Seen::InTheDryDock => "in the dry dock",
+            Seen::Nowhere(why) => &format!("nowhere: {why}"),
+        };
+        text += &format!("| 0x{:02X} | {what} | {seen} |\n", code.0);
+    }
+    text
+}
+
 fn cell(said: &str, before: &str, after: &str) -> String {
     if before == after {
         said.to_owned()
@@ -163,6 +181,8 @@ mod tests {
                 assert_eq!(row.matches(" |").count(), states + 1, "{row}");
             }
         }
+        let codes = page.lines().filter(|line| line.starts_with("| 0x")).count();
+        assert_eq!(codes, CODES.len());
         assert!(page.contains("| Abort | write halted → Aborted |"), "{page}");
     }
 

@@ -61,6 +61,18 @@ impl Adapters {
         hold(&self.live).get(&adapter).cloned()
     }
 
+    /// What Windows' verifier calls the use of what is no adapter, if it can tell.
+    fn why_not(&self, adapter: usize) -> Option<Code> {
+        if adapter == 0 {
+            return Some(Code::NULL_ADAPTER);
+        }
+        let was_put = |place: &Block| place.range().start == adapter;
+        hold(&self.put)
+            .iter()
+            .any(was_put)
+            .then_some(Code::RELEASED_ADAPTER)
+    }
+
     fn all(&self) -> Vec<Arc<Record>> {
         hold(&self.live).values().cloned().collect()
     }
@@ -69,16 +81,6 @@ impl Adapters {
     pub(crate) fn are_newer(&self) -> bool {
         let all = self.all();
         !all.is_empty() && all.iter().all(|record| record.port.table() == Release::Version3)
-    }
-
-    /// What is to be said of an address at which no adapter stands: none ever did, or it was put back.
-    fn missing(&self, adapter: usize) -> Option<Code> {
-        if adapter == 0 {
-            return Some(Code::NULL_ADAPTER);
-        }
-        let put = hold(&self.put);
-        let was_put = put.iter().any(|block| block.range().start == adapter);
-        was_put.then_some(Code::RELEASED_ADAPTER)
     }
 
     /// Takes an adapter away. Its memory stays for a while.
@@ -128,14 +130,6 @@ impl Edge {
         status
     }
 
-    /// The same where the edge knows more of it than the machine: nobody holds what the call is about.
-    pub(crate) fn refused_unheld(&self, call: &'static str, refusal: Refusal, code: Code) -> NtStatus {
-        if let Some(rule) = refusal.rule {
-            self.stopped(call, code, rule);
-        }
-        self.refused(call, refusal)
-    }
-
     /// `IoGetDmaAdapter`: where the adapter stands, and how many map registers it may use at a time.
     pub(crate) fn get_adapter(
         &self,
@@ -145,7 +139,7 @@ impl Edge {
     ) -> Option<(usize, u32)> {
         const CALL: &str = "IoGetDmaAdapter";
         if !self.at_passive(CALL) {
-            self.stopped(CALL, Code::WRONG_LEVEL, LEVEL);
+            self.stopped(CALL, LEVEL, Code::WRONG_LEVEL);
             return None;
         }
         let device = (device != 0).then_some(Handle::from_raw(device));
@@ -193,11 +187,11 @@ impl Edge {
     pub(crate) fn adapter_for(&self, adapter: usize, operation: Operation) -> Result<Arc<Record>, NtStatus> {
         let call = operation.name();
         let Some(record) = self.adapters.get(adapter) else {
-            let status = self.misuse(call, Rule("WDM-038"), NtStatus::INVALID_PARAMETER);
-            if let Some(code) = self.adapters.missing(adapter) {
-                self.stopped(call, code, Rule("WDM-038"));
-            }
-            return Err(status);
+            let rule = Rule("WDM-038");
+            return Err(match self.adapters.why_not(adapter) {
+                Some(code) => self.verifier_stop(call, rule, code),
+                None => self.misuse(call, rule, NtStatus::INVALID_PARAMETER),
+            });
         };
         match record.port.admits(operation) {
             Ok(()) => Ok(record),
@@ -211,13 +205,9 @@ impl Edge {
         if self.free_answered_list(record, action) {
             return;
         }
-        let held = record.port.holder(None);
-        let freed = record.port.free_object(&held.clone().unwrap_or_default(), action);
-        if let Err(refusal) = freed {
-            match held {
-                Some(_) => self.refused(CALL, refusal),
-                None => self.refused_unheld(CALL, refusal, Code::CHANNEL_FREED_TWICE),
-            };
+        let context = record.port.holder(None).unwrap_or_default();
+        if let Err(refusal) = record.port.free_object(&context, action) {
+            self.refused(CALL, refusal);
         }
     }
 

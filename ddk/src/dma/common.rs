@@ -162,7 +162,7 @@ impl Edge {
             Some((shared, common))
         });
         let Some((shared, common)) = taken else {
-            return Err(self.verified(CALL, Code::COMMON_BUFFER_FREED_TWICE, Rule("WDM-221")));
+            return Err(self.verifier_stop(CALL, Rule("WDM-221"), Code::COMMON_BUFFER_FREED_TWICE));
         };
         match shared.free(length, address, cached) {
             Ok(()) => {

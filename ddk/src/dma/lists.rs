@@ -228,7 +228,7 @@ impl Edge {
     pub(crate) fn put_list(&self, record: &Record, at: usize, write_to_device: bool) {
         let name = Operation::PutScatterGatherList.name();
         let Some(out) = self.lists.take(record.address(), at) else {
-            self.verified(name, Code::LIST_FREED_TWICE, Rule("WDM-195"));
+            self.verifier_stop(name, Rule("WDM-195"), Code::LIST_FREED_TWICE);
             return;
         };
         self.end_list(name, at, out, |listed| listed.put(write_to_device));

@@ -63,7 +63,7 @@ impl Edge {
         let buffer = self.buffer(operation, part.mdl).ok()?;
         let address = self.mdl_address(part.mdl)? as u64;
         let Some(whole) = part.part(address) else {
-            self.verified(operation.name(), Code::OUTSIDE_MDL, Rule("WDM-233"));
+            self.verifier_stop(operation.name(), Rule("WDM-233"), Code::OUTSIDE_MDL);
             return None;
         };
         Some((buffer, address, whole))

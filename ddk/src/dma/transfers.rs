@@ -118,12 +118,10 @@ impl Edge {
     /// The chain that begins at an MDL, or what the call is refused with.
     pub(super) fn buffer(&self, operation: Operation, mdl: usize) -> Result<Buffer, NtStatus> {
         const RULE: Rule = Rule("WDM-151");
-        self.chain(mdl).map_err(|why| {
-            let status = self.misuse(operation.name(), RULE, NtStatus::INVALID_PARAMETER);
-            if why == NoChain::NotBuilt {
-                self.stopped(operation.name(), Code::NOT_LOCKED, RULE);
-            }
-            status
+        self.chain(mdl).map_err(|why| match why {
+            // What was not built by the call for it is not locked, as far as anybody can tell.
+            NoChain::NotBuilt => self.verifier_stop(operation.name(), RULE, Code::NOT_LOCKED),
+            NoChain::Broken => self.misuse(operation.name(), RULE, NtStatus::INVALID_PARAMETER),
         })
     }
 
@@ -264,7 +262,6 @@ impl Edge {
         let operation = Operation::FlushAdapterBuffersEx;
         let buffer = self.buffer(operation, part.mdl)?;
         let held = record.port.holder(RegisterBase::from_raw(part.base));
-        let unheld = held.is_none();
         let context = held.unwrap_or_default();
         let progress = record.port.progress(&context);
         let moved = progress.map_or(0, |progress| progress.mapped.min(part.length));
@@ -276,10 +273,7 @@ impl Edge {
             write_to_device: part.write_to_device,
         };
         let flushed = record.port.flush(&context, request);
-        flushed.map_err(|refusal| match unheld {
-            true => self.refused_unheld(operation.name(), refusal, Code::NEVER_MAPPED),
-            false => self.refused(operation.name(), refusal),
-        })?;
+        flushed.map_err(|refusal| self.refused(operation.name(), refusal))?;
         if let Some(remembered) = remembered {
             forget(record, part.base, &remembered);
         }

@@ -18,6 +18,7 @@ use longshore_host::{Config, Host};
 use longshore_netdma::registry::ProviderInfo;
 use longshore_netdma::registry::phase::Phase;
 use longshore_netdma::{ChannelInterface, NetDma, registry};
+use longshore_wdm::verifier::{self, Code, Stop};
 use longshore_wdm::{Platform, Policy};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr::{null, null_mut, with_exposed_provenance_mut};
@@ -35,16 +36,24 @@ struct Bench {
     edge: Arc<Edge>,
     device: Pointer,
     told: Arc<Mutex<Vec<(&'static str, &'static str)>>>,
+    stops: Arc<Mutex<Vec<Stop>>>,
+    notes: Arc<Mutex<Vec<&'static str>>>,
 }
 
 impl Bench {
     fn new() -> Self {
         let told: Arc<Mutex<Vec<_>>> = Arc::default();
-        let heard = told.clone();
+        let stops: Arc<Mutex<Vec<_>>> = Arc::default();
+        let notes: Arc<Mutex<Vec<_>>> = Arc::default();
+        let (heard, stopped, noted) = (told.clone(), stops.clone(), notes.clone());
         let host = Host::new(Config {
             observer: Some(Arc::new(move |event: &Event| {
                 if let Event::Misuse(call, rule, _) = *event {
                     hold(&heard).push((call, rule.0));
+                }
+                hold(&stopped).extend(verifier::stop(event));
+                if let Event::Note(note) = *event {
+                    hold(&noted).push(note);
                 }
             })),
             ..Config::default()
@@ -62,12 +71,25 @@ impl Bench {
             edge,
             device: with_exposed_provenance_mut(device.raw()),
             told,
+            stops,
+            notes,
         }
     }
 
     /// What was said to be misuse since the last time.
     fn misuse(&self) -> Vec<(&'static str, &'static str)> {
         std::mem::take(&mut *hold(&self.told))
+    }
+
+    /// What was remarked since the last time.
+    fn notes(&self) -> Vec<&'static str> {
+        std::mem::take(&mut *hold(&self.notes))
+    }
+
+    /// What Windows' verifier would have stopped for since the last time.
+    fn stops(&self) -> Vec<(&'static str, Code)> {
+        let stops = std::mem::take(&mut *hold(&self.stops));
+        stops.into_iter().map(|stop| (stop.call, stop.code)).collect()
     }
 
     /// Runs a section at DISPATCH.

@@ -274,7 +274,7 @@ pub(super) extern "C" fn FreeMapRegisters(adapter: *mut Adapter, base: Pointer, 
     const OPERATION: Operation = Operation::FreeMapRegisters;
     value(adapter, OPERATION, (), |edge, record| {
         let Some(base) = RegisterBase::from_raw(base_of(base)) else {
-            edge.verified(OPERATION.name(), Code::REGISTERS_FREED_TWICE, Rule("WDM-132"));
+            edge.verifier_stop(OPERATION.name(), Rule("WDM-132"), Code::REGISTERS_FREED_TWICE);
             return;
         };
         if let Err(refusal) = record.port.free_registers(base, count) {

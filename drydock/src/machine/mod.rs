@@ -232,6 +232,12 @@ impl Machine {
         self.state().oracle = Some(Box::new(oracle));
     }
 
+    /// From now on whatever Windows' own DMA verifier stops a machine for is a finding. Without this it is in the
+    /// trace only.
+    pub fn verify(&self) {
+        self.state().verifies = true;
+    }
+
     /// Says that something is wrong.
     pub fn find(&self, rule: Rule, what: impl Into<String>) {
         self.state().find(rule, what.into());

@@ -5,10 +5,11 @@ use super::plan::{Fault, Plan, Random, Schedule};
 use super::trace::{Step, What};
 use super::{Breach, Config, Finding, Oracle, Pairs};
 use crate::ledger::Ledger;
-use longshore_core::event::{Event, Rule};
+use longshore_core::event::{Event, Owner, Rule};
 use longshore_core::irql::ASKED_FOR_PASSIVE;
 use longshore_core::irql::{Device, Dispatch, Irql, Passive};
 use longshore_models::Model;
+use longshore_wdm::verifier::{self, Code};
 use std::collections::VecDeque;
 use std::sync::Arc;
 
@@ -156,6 +157,8 @@ pub(crate) struct State {
     pub(crate) ledger: Ledger,
     pub(crate) pairs: Pairs,
     pub(crate) oracle: Option<Box<dyn Oracle>>,
+    /// Whether what Windows' verifier stops for is a finding.
+    pub(crate) verifies: bool,
     pub(crate) points: u32,
     pub(crate) point_limit: u32,
     /// Whether strikes and faults may come now.
@@ -208,6 +211,7 @@ impl State {
             ledger: Ledger::default(),
             pairs,
             oracle: None,
+            verifies: false,
             points: 0,
             point_limit: config.point_limit,
             armed: false,
@@ -288,6 +292,10 @@ impl State {
             Event::Handover(range, owner, rule) => self.arena.hand_over(range, owner, rule),
             Event::Transition { table, state, event } => self.pairs.note(table, state, event),
             Event::Callback(name, _) => self.check_no_lock(name),
+            Event::VerifierStop { rule, .. } if self.verifies => {
+                let what = verifier::stop(&event).map(|stop| stop.to_string());
+                self.find(rule, what.unwrap_or_default());
+            }
             Event::Misuse(ASKED_FOR_PASSIVE, rule, _) => {
                 let what = format!("asked for PASSIVE_LEVEL at {:?}", self.level());
                 self.find(rule, what);
@@ -316,13 +324,24 @@ impl State {
         verb: &str,
     ) {
         if let Some(trespass) = self.arena.trespass(view, at, len) {
-            let what = describe(trespass, view, verb);
+            let mut what = describe(trespass, view, verb);
             let rule = match (view, trespass.rule) {
                 (View::Cpu, lent) => lent.unwrap_or(Rule("PAIN-18")),
                 (View::Device, None) => Rule("PAIN-15"),
                 // It was lent once, and has been taken back.
                 (View::Device, Some(_)) => Rule("PAIN-08"),
             };
+            if view == View::Device {
+                let code = device_code(trespass.owner, verb);
+                let stop = Event::VerifierStop {
+                    call: "the device",
+                    code: code.0,
+                    rule,
+                };
+                // It is a finding whether the verifier is on or off.
+                self.record(What::Event(stop));
+                what = format!("{what} ({code})");
+            }
             self.find(rule, what);
         }
     }
@@ -452,16 +471,24 @@ impl State {
     }
 }
 
+/// What Windows' verifier calls it: nobody's bytes are those behind a buffer.
+fn device_code(owner: Owner, verb: &str) -> Code {
+    match (owner, verb) {
+        (Owner::Nobody, "writes") => Code::OVERRUN,
+        _ => Code::OUTSIDE_DOMAIN,
+    }
+}
+
 fn describe(trespass: Trespass, view: View, verb: &str) -> String {
     let who = match view {
         View::Cpu => "software",
         View::Device => "the device",
     };
     let owner = match trespass.owner {
-        longshore_core::Owner::Nobody => "belongs to nobody",
-        longshore_core::Owner::Cpu => "belongs to software",
-        longshore_core::Owner::Device => "still belongs to the device",
-        longshore_core::Owner::Both => "belongs to both",
+        Owner::Nobody => "belongs to nobody",
+        Owner::Cpu => "belongs to software",
+        Owner::Device => "still belongs to the device",
+        Owner::Both => "belongs to both",
     };
     format!("{who} {verb} the byte at {}, which {owner}", trespass.at)
 }

@@ -5,6 +5,7 @@ use longshore_core::event::{Event, Owner};
 use longshore_core::irql::Irql;
 use longshore_hardware::netdma::CompletionWord;
 use longshore_hardware::{BusAddress, BusRange};
+use longshore_wdm::verifier;
 use std::fmt;
 
 /// One step of a run.
@@ -178,6 +179,10 @@ fn write_event(f: &mut fmt::Formatter<'_>, event: Event) -> fmt::Result {
         Event::Return(name, status) => write!(f, "{name} returns {status}"),
         Event::Callback(name, status) => write!(f, "{name} runs with {status:#x}"),
         Event::Misuse(name, rule, status) => write!(f, "{name} breaks {rule} and is refused with {status}"),
+        Event::VerifierStop { .. } => match verifier::stop(&event) {
+            Some(stop) => write!(f, "Windows would stop: {stop}"),
+            None => Ok(()),
+        },
         Event::Transition { table, state, event } => write!(f, "{table}: {event} in {state}"),
         Event::Handover(range, to, _) => write!(f, "{range:?} now belongs to {}", owner(to)),
         Event::Note(text) => f.write_str(text),

@@ -3,6 +3,7 @@
 
 pub(crate) mod driver;
 pub(crate) mod master;
+pub(crate) mod misuse;
 pub(crate) mod narrow;
 
 use longshore_core::Passive;

@@ -117,6 +117,8 @@ pub(crate) struct Narrow {
     pub(crate) pool: MapRegisters<Machine>,
     pub(crate) controller: Arc<Limited>,
     pub(crate) port: Port,
+    /// The device on the other line.
+    pub(crate) second_port: Port,
 }
 
 /// How the controller and its channels differ from the usual ones.
@@ -138,6 +140,7 @@ impl Narrow {
         let options = Options::new().style(style);
         let device = ReferenceDevice::new(options);
         let port = device.port(0);
+        let second_port = device.port(1);
         let registers = machine.attach("narrow", Box::new(device), std::slice::from_ref(&line));
         let inner = ReferenceController::new(registers, machine.memory(), options);
         let attributes = ControllerAttributes {
@@ -167,6 +170,7 @@ impl Narrow {
             pool,
             controller,
             port,
+            second_port,
         }
     }
 

@@ -8,6 +8,7 @@ use crate::status::IoAllocationAction;
 use crate::transfer::FlushRequest;
 use core::fmt;
 use core::mem;
+use core::sync::atomic::Ordering;
 use longshore_core::event::{Event, Rule};
 use longshore_core::machine::Machine;
 use longshore_core::scatter::Segments;
@@ -164,6 +165,8 @@ impl<M: Machine> ScatterGatherList<M> {
         {
             let _ = self.adapter.free_registers(dispatch, base, count);
         }
+        // Release: whoever sees that none is out, and puts the adapter back, comes after its last use.
+        self.adapter.record().lists.fetch_sub(1, Ordering::Release);
     }
 }
 

@@ -13,6 +13,7 @@ use crate::transfer::{MapError, MapRequest, TransferContext};
 use alloc::boxed::Box;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::sync::atomic::Ordering;
 use longshore_core::machine::{Lock, Machine};
 use longshore_core::scatter::Segments;
 use longshore_core::{Dispatch, Event, Irql, Rule};
@@ -304,6 +305,7 @@ impl<M: Machine> Adapter<M> {
         if let Err(why) = self.map(&plan.context, request) {
             return Err((why, plan));
         }
+        self.record().lists.fetch_add(1, Ordering::Relaxed);
         Ok(ScatterGatherList {
             adapter: self.clone(),
             context: plan.context,

@@ -30,6 +30,8 @@ pub enum Refusal {
     RegistersOut,
     /// A common buffer of the adapter is not freed.
     CommonBufferOut,
+    /// A list of the adapter is not put.
+    ListOut,
     /// A call with a context is made for a request without one, or the other way round.
     OtherKind,
     /// The driver asked for an adapter of an earlier version, which has no such call.
@@ -67,7 +69,9 @@ impl Refusal {
             Self::NotAllocated => Some(Rule("WDM-162")),
             Self::NotFlushed => Some(Rule("WDM-158")),
             Self::StillMapped => Some(Rule("WDM-190")),
-            Self::Outstanding | Self::RegistersOut | Self::CommonBufferOut => Some(Rule("WDM-106")),
+            Self::Outstanding | Self::RegistersOut | Self::CommonBufferOut | Self::ListOut => {
+                Some(Rule("WDM-106"))
+            }
             Self::OtherKind => Some(Rule("A-34")),
             Self::NotOffered => Some(Rule("WDM-249")),
             Self::OneAtATime => Some(Rule("WDM-231")),
@@ -94,6 +98,7 @@ impl fmt::Display for Refusal {
             Self::Outstanding => "something of the adapter is still under way",
             Self::RegistersOut => "map registers of the adapter are not freed",
             Self::CommonBufferOut => "a common buffer of the adapter is not freed",
+            Self::ListOut => "a list of the adapter is not put",
             Self::OtherKind => "requests with a context and those without do not mix",
             Self::OneAtATime => "the device has another request that waits, or whose routine runs",
             Self::NotOffered => "the driver asked for an adapter of an earlier version",

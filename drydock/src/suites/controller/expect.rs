@@ -1,7 +1,7 @@
 //! What each call says in each state, and where it leads: part 9 of the contract with its decided ambiguities, written
 //! down from there and not from the table that is checked.
 
-use super::states::{At, Call};
+use super::calls::{At, Call};
 use longshore_core::NtStatus;
 use longshore_wdm::State;
 

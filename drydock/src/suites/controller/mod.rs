@@ -11,9 +11,10 @@
 //! * `basic`: healthy transfers and failing ones;
 //! * `cancel`: cancelled at every point; `loops`: the same for loops;
 //! * `queue`: who waits for a channel;
-//! * `states`: each call in each state, and `expect`: what it must say.
+//! * `calls`: the states and the calls; `states`: each call in each state, and `expect`: what it must say.
 
 mod basic;
+mod calls;
 mod cancel;
 mod chips;
 mod client;
