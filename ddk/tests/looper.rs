@@ -63,11 +63,11 @@ fn goes_round(machine: &Machine, passive: &mut Passive, path: &Path) {
     let edge = Edge::open_with_dma(&net, &platform, passive, machine.engine_cpu());
     let attached = edge.attach(passive, &Module::load(path).unwrap()).unwrap();
     let looper = Looper::load(path);
+    let supplied: Vec<u8> = (0..LAPS * LAP).map(|index| index as u8).collect();
+    port.supply(&supplied);
     // SAFETY of the calls below: the module stays loaded, and its driver lives as long as it is attached.
     // SAFETY: as above.
     assert_eq!(unsafe { (looper.start)() }, 1);
-    let supplied: Vec<u8> = (0..LAPS * LAP).map(|index| index as u8).collect();
-    port.supply(&supplied);
     let mut earlier = false;
     for _ in 0..POLLS {
         // SAFETY: as above.
