@@ -89,7 +89,10 @@ typedef struct _SCATTER_GATHER_LIST {
 #pragma clang diagnostic pop
 #endif
 
-/* AdapterListControl: the list is there. There are no requests here: Irp is NULL. */
+/*
+ * AdapterListControl: the list is there, or is NULL if nothing could be mapped when its turn came. There are no requests
+ * here: Irp is NULL.
+ */
 typedef
 _Function_class_(DRIVER_LIST_CONTROL)
 _IRQL_requires_(DISPATCH_LEVEL)

@@ -3,7 +3,7 @@
  *
  * Two things differ from Windows. An MDL is made by IoAllocateMdl only and known by where it stands, and its members
  * but Next are for reading: what it describes was noted when it was made. And it describes pool memory, which is why
- * MmBuildMdlForNonPagedPool is the only routine that builds one.
+ * MmBuildMdlForNonPagedPool is the only routine that builds one. A common buffer is described like pool memory.
  */
 #ifndef LONGSHORE_MDL_H
 #define LONGSHORE_MDL_H
@@ -64,9 +64,16 @@ PMDL NTAPI IoAllocateMdl(
 _IRQL_requires_max_(DISPATCH_LEVEL)
 VOID NTAPI IoFreeMdl(_In_ PMDL Mdl);
 
-/* At or below DISPATCH_LEVEL. Says that the memory is there, and stays: all of it must be one block of pool memory. */
+/* At or below DISPATCH_LEVEL. Says that the memory is there, and stays: all of it must be one block of pool memory, or of a common buffer. */
 _IRQL_requires_max_(DISPATCH_LEVEL)
 VOID NTAPI MmBuildMdlForNonPagedPool(_Inout_ PMDL MemoryDescriptorList);
+
+/*
+ * At or below DISPATCH_LEVEL, before a transfer of version 1 or 2. It has nothing to do here, for map and flush do all the
+ * cache work there is; a driver of version 3 must not need it, and is told so.
+ */
+_IRQL_requires_max_(DISPATCH_LEVEL)
+VOID NTAPI KeFlushIoBuffers(_In_ PMDL Mdl, _In_ BOOLEAN ReadOperation, _In_ BOOLEAN DmaOperation);
 
 #define MmGetMdlByteCount(Mdl) ((Mdl)->ByteCount)
 #define MmGetMdlByteOffset(Mdl) ((Mdl)->ByteOffset)

@@ -1,7 +1,7 @@
 //! Calls into C code.
 #![allow(unsafe_code)] // Each function here calls one kind of C routine, through the pointer that C code handed in.
 
-use crate::abi::dma::{CompletionRoutine, DriverControl};
+use crate::abi::dma::{CompletionRoutine, DriverControl, DriverListControl};
 use crate::abi::netdma::{
     AllocateHandler, ChainHandler, ChannelCpuAffinity, ChannelParameters, CommandHandler, FreeHandler,
     SetAffinityHandler, SuspendHandler,
@@ -183,6 +183,25 @@ pub(crate) fn driver_control(
         )
     });
     IoAllocationAction(action)
+}
+
+/// AdapterListControl. The list is NULL if nothing could be mapped when its turn came.
+pub(crate) fn driver_list_control(
+    edge: &Edge,
+    routine: DriverListControl,
+    device: usize,
+    list: usize,
+    context: usize,
+) {
+    // SAFETY: as above.
+    into_c(edge, || unsafe {
+        routine(
+            pointer(device),
+            null_mut(),
+            with_exposed_provenance_mut(list),
+            pointer(context),
+        );
+    });
 }
 
 /// DmaCompletionRoutine.

@@ -5,6 +5,7 @@ use crate::deferred::Deferreds;
 use crate::dma::adapters::Adapters;
 use crate::dma::common::Commons;
 use crate::dma::contexts::Contexts;
+use crate::dma::lists::Lists;
 use crate::dma::machine::Dma;
 use crate::handles::{Handle, Handles};
 use crate::interface::Interface;
@@ -48,6 +49,7 @@ pub struct Edge {
     pub(crate) adapters: Adapters,
     pub(crate) contexts: Contexts,
     pub(crate) commons: Commons,
+    pub(crate) lists: Lists,
     complaint: OnceLock<Complaint>,
 }
 
@@ -98,6 +100,7 @@ impl Edge {
                 adapters: Adapters::default(),
                 contexts: Contexts::default(),
                 commons: Commons::default(),
+                lists: Lists::default(),
                 complaint: OnceLock::new(),
             }
         })
@@ -124,9 +127,14 @@ impl Edge {
     /// As [`Self::misuse`], where Windows' own verifier would have stopped.
     pub(crate) fn verifier_stop(&self, call: &'static str, rule: Rule, code: Code) -> NtStatus {
         let status = self.misuse(call, rule, NtStatus::INVALID_PARAMETER);
+        self.stopped(call, rule, code);
+        status
+    }
+
+    /// Says what Windows' own verifier would have stopped for.
+    pub(crate) fn stopped(&self, call: &'static str, rule: Rule, code: Code) {
         let code = code.0;
         self.world.emit(Event::VerifierStop { call, code, rule });
-        status
     }
 
     /// Passes on what the machine has heard already.

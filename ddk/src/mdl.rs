@@ -1,11 +1,13 @@
 //! Memory descriptor lists of C code.
 //!
 //! An MDL is known by where it stands, like a KDPC: what it describes was noted when it was made, and of what is written
-//! in it only the link to the next one is ever read back, and the flags, whose damage shows. C's memory is not the machine's, so an MDL that was built has
-//! a *shadow* there, which is what devices see. The bytes are carried into the shadow when they are mapped, and out of
-//! it when they are flushed. In between C code must not touch them (WDM-024), so nobody can tell the difference.
+//! in it only the link to the next one is ever read back, and the flags, whose damage shows. C's memory is not the
+//! machine's, so an MDL that was built has a *shadow* there, which is what devices see. The bytes are carried into the
+//! shadow when they are mapped, and out of it when they are flushed. In between C code must not touch them (WDM-024),
+//! so nobody can tell the difference. The shadow of a common buffer is that buffer itself, and nothing is carried.
 
 use crate::abi::dma::Mdl;
+use crate::dma::common::{Common, Quiet};
 use crate::edge::Edge;
 use crate::handles::hold;
 use crate::memory;
@@ -41,8 +43,24 @@ pub(crate) struct Built {
     block: Block,
     bytes: Range<usize>,
     shadow: BusRange,
-    /// Held for its drop, which gives the shadow back.
-    _lease: Arc<dyn Leased>,
+    keeper: Keeper,
+}
+
+/// Who keeps a shadow in its place.
+enum Keeper {
+    /// It was made for the MDL, and is given back with it.
+    Lease { _lease: Arc<dyn Leased> },
+    /// It is a part of a common buffer, which is kept the same on both sides anyway.
+    Common(Arc<Common>),
+}
+
+/// Why a chain is none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum NoChain {
+    /// One of its MDLs is none, or there is no end to them.
+    Broken,
+    /// One of its MDLs was not built.
+    NotBuilt,
 }
 
 /// All MDLs of a machine.
@@ -83,7 +101,7 @@ impl Edge {
         else {
             return false;
         };
-        let Some(built) = self.shadow(block, bytes) else {
+        let Some(built) = self.describe(block, bytes) else {
             return true; // as on Windows, the routine returns nothing; what is asked of the MDL is refused
         };
         let built = Record {
@@ -102,38 +120,50 @@ impl Edge {
         true
     }
 
-    /// Leases a shadow that lies in its page as the bytes lie in theirs.
-    fn shadow(&self, block: Block, bytes: Range<usize>) -> Option<Built> {
-        let into = (bytes.start % PAGE) as u64;
-        let len = bytes.len() as u64;
-        let lease = self.world.lease(into + len, PAGE as u64)?;
+    /// What devices see of these bytes: the common buffer that they are a part of, or else a shadow of their own.
+    fn describe(&self, block: Block, bytes: Range<usize>) -> Option<Built> {
+        let (shadow, keeper) = match self.commons.find(&bytes) {
+            Some((common, shadow)) => (shadow, Keeper::Common(common)),
+            None => self.shadow(&bytes)?,
+        };
         Some(Built {
             block,
             bytes,
-            shadow: lease.range().slice(into, len)?,
-            _lease: lease,
+            shadow,
+            keeper,
         })
     }
 
-    /// What a chain describes. `None` if one of its MDLs is none, was not built or has other flags by now, or if there
-    /// is no end to them.
-    pub(crate) fn chain(&self, first: usize) -> Option<Buffer> {
+    /// Leases a shadow that lies in its page as the bytes lie in theirs.
+    fn shadow(&self, bytes: &Range<usize>) -> Option<(BusRange, Keeper)> {
+        let into = (bytes.start % PAGE) as u64;
+        let len = bytes.len() as u64;
+        let lease = self.world.lease(into + len, PAGE as u64)?;
+        let shadow = lease.range().slice(into, len)?;
+        Some((shadow, Keeper::Lease { _lease: lease }))
+    }
+
+    /// What a chain describes.
+    pub(crate) fn chain(&self, first: usize) -> Result<Buffer, NoChain> {
         let mdls = hold(&self.mdls.0);
         let (mut parts, mut next) = (Vec::new(), first);
         while next != 0 {
-            let record = mdls.get(&next)?;
+            let record = mdls.get(&next).ok_or(NoChain::Broken)?;
             if parts.len() == LONGEST {
-                return None;
+                return Err(NoChain::Broken);
             }
-            parts.push(record.built.clone()?);
-            let written = memory::mdl(&record.place)?;
+            parts.push(record.built.clone().ok_or(NoChain::NotBuilt)?);
+            let written = memory::mdl(&record.place).ok_or(NoChain::Broken)?;
             if written.flags != Mdl::BUILT {
-                return None; // damaged
+                return Err(NoChain::NotBuilt); // damaged
             }
             next = written.next.addr();
         }
+        if parts.is_empty() {
+            return Err(NoChain::Broken);
+        }
         let shadows = parts.iter().map(|part| part.shadow).collect();
-        (!parts.is_empty()).then_some(Buffer { parts, shadows })
+        Ok(Buffer { parts, shadows })
     }
 
     /// The virtual address that an MDL describes, by which the older calls name its bytes.
@@ -153,6 +183,17 @@ impl Mdls {
             drop(record);
         }
         !inside.is_empty()
+    }
+
+    /// The common buffer with these bytes is freed: an MDL of them describes nothing any more.
+    pub(crate) fn unbuild(&self, common: &Range<usize>) {
+        let mut gone = Vec::new();
+        for record in hold(&self.0).values_mut() {
+            if common.contains(&record.address) {
+                gone.extend(record.built.take());
+            }
+        }
+        drop(gone); // outside of the lock
     }
 }
 
@@ -209,7 +250,23 @@ impl Buffer {
         })
     }
 
-    /// Does something with each part of these bytes. What is past the end of the chain is left out.
+    /// Keeps the common buffers among it from being brought up to date, while a device has them for itself.
+    pub(crate) fn quiet(&self) -> Vec<Quiet> {
+        let common = |part: &Arc<Built>| match &part.keeper {
+            Keeper::Common(common) => Some(Quiet::new(common.clone())),
+            Keeper::Lease { .. } => None,
+        };
+        self.parts.iter().filter_map(common).collect()
+    }
+
+    /// Whether devices see all of this in the shadows themselves: nothing was copied elsewhere.
+    pub(crate) fn holds(&self, elements: &[BusRange]) -> bool {
+        let is_here = |element: &BusRange| self.shadows.iter().any(|shadow| shadow.contains(element.start()));
+        elements.iter().all(is_here)
+    }
+
+    /// Does something with each part of these bytes that has a shadow of its own. What is past the end of the chain is
+    /// left out.
     fn each(
         &self,
         offset: u64,
@@ -220,12 +277,14 @@ impl Buffer {
         for part in &self.parts {
             let whole = part.shadow.len();
             let here = left.min(whole.saturating_sub(offset));
-            if here > 0 {
+            if here > 0
+                && let Keeper::Lease { .. } = part.keeper
+            {
                 let shadow = part.shadow.slice(offset, here).ok_or(MemoryError::OutOfRange)?;
                 let from = part.bytes.start + offset as usize;
                 carry(part, shadow, from..from + here as usize)?;
-                left -= here;
             }
+            left -= here;
             offset = offset.saturating_sub(whole);
         }
         Ok(())

@@ -208,6 +208,16 @@ pub(crate) fn set_adapter(block: &Block, adapter: Adapter) -> bool {
         && unsafe { write(ptr::with_exposed_provenance_mut(bytes.start), adapter) }
 }
 
+/// Writes a list at the begin of a block, as much of it as there is room for.
+pub(crate) fn set_list(block: &Block, elements: &[BusRange]) {
+    let bytes = block.range();
+    let len = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
+    // SAFETY: there are so many bytes, as in `block_out`, and the block outlives this call.
+    if let Some(mut room) = unsafe { ListRoom::new(ptr::with_exposed_provenance_mut(bytes.start), len) } {
+        room.write(elements);
+    }
+}
+
 /// Reads a description, and no more of it than its version has.
 ///
 /// # Safety
@@ -254,7 +264,8 @@ pub(crate) unsafe fn shared<'a>(at: *mut u32) -> Option<&'a AtomicU32> {
 
 /// C's room for a list of elements.
 pub(crate) struct ListRoom {
-    at: *mut List,
+    /// Where it is. Exposed, so that it can be kept on any thread until there is a list.
+    at: usize,
     elements: usize,
 }
 
@@ -266,7 +277,13 @@ impl ListRoom {
     /// `at` is NULL, or so many bytes can be written there as long as this lives.
     pub(crate) unsafe fn new(at: *mut List, bytes: u32) -> Option<Self> {
         let elements = (bytes as usize).saturating_sub(size_of::<List>()) / size_of::<Element>();
-        (!at.is_null()).then_some(Self { at, elements })
+        let at = at.expose_provenance();
+        (at != 0).then_some(Self { at, elements })
+    }
+
+    /// Where it is.
+    pub(crate) fn address(&self) -> usize {
+        self.at
     }
 }
 
@@ -286,8 +303,9 @@ impl ElementList for ListRoom {
         };
         // SAFETY: there is room for the begin and so many elements behind it, as `new` was promised.
         unsafe {
-            write(self.at, begin);
-            let first = self.at.add(1).cast::<Element>();
+            let at = ptr::with_exposed_provenance_mut::<List>(self.at);
+            write(at, begin);
+            let first = at.add(1).cast::<Element>();
             for (index, range) in elements.iter().take(fitting).enumerate() {
                 let element = Element {
                     address: range.start().into(),

@@ -6,7 +6,7 @@ use super::machine::{Port, Refusal};
 use super::transfers::Mapped;
 use crate::abi::dma::{Adapter, DeviceDescription as CDescription};
 use crate::abi::operations::Operations;
-use crate::edge::Edge;
+use crate::edge::{Edge, LEVEL};
 use crate::handles::{Handle, hold};
 use crate::memory;
 use crate::pool::Block;
@@ -14,8 +14,8 @@ use longshore_core::{NtStatus, Rule};
 use longshore_netdma::registry::Misuse;
 use longshore_wdm::verifier::Code;
 use longshore_wdm::{
-    DescriptionVersion, DeviceDescription, DmaSpeed, DmaWidth, InterfaceType, Operation, RegisterBase,
-    Release,
+    DescriptionVersion, DeviceDescription, DmaSpeed, DmaWidth, InterfaceType, IoAllocationAction, Operation,
+    RegisterBase, Release,
 };
 use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -34,6 +34,8 @@ pub(crate) struct Record {
     /// The device it is for, if that was said.
     device: Option<Handle>,
     pub(crate) port: Arc<dyn Port>,
+    /// Its transfers start over at their end, so that both sides have the bytes meanwhile.
+    pub(crate) loops: bool,
     /// What is mapped, by the map registers it is mapped with.
     pub(crate) mapped: Mutex<HashMap<u64, Arc<Mapped>>>,
     /// Its device is detached, and its memory may be gone: nothing of it is called any more.
@@ -73,6 +75,12 @@ impl Adapters {
 
     fn all(&self) -> Vec<Arc<Record>> {
         hold(&self.live).values().cloned().collect()
+    }
+
+    /// Whether there is an adapter of version 3, and none that is older.
+    pub(crate) fn are_newer(&self) -> bool {
+        let all = self.all();
+        !all.is_empty() && all.iter().all(|record| record.port.table() == Release::Version3)
     }
 
     /// Takes an adapter away. Its memory stays for a while.
@@ -131,6 +139,7 @@ impl Edge {
     ) -> Option<(usize, u32)> {
         const CALL: &str = "IoGetDmaAdapter";
         if !self.at_passive(CALL) {
+            self.stopped(CALL, LEVEL, Code::WRONG_LEVEL);
             return None;
         }
         let device = (device != 0).then_some(Handle::from_raw(device));
@@ -139,10 +148,11 @@ impl Edge {
             self.misuse(CALL, Rule("WDM-100"), NtStatus::INVALID_PARAMETER);
             return None;
         };
-        let port = self.dma.as_ref()?.adapter(description(&given));
+        let given = description(&given);
+        let port = self.dma.as_ref()?.adapter(given);
         let port = port.map_err(|refusal| self.refused(CALL, refusal)).ok()?;
         let (registers, table) = (port.map_registers(), table(port.table()));
-        let record = self.place(device, port, table)?;
+        let record = self.place(device, port, given.loops(), table)?;
         let address = record.address();
         hold(&self.adapters.live).insert(address, Arc::new(record));
         Some((address, registers))
@@ -153,6 +163,7 @@ impl Edge {
         &self,
         device: Option<Handle>,
         port: Arc<dyn Port>,
+        loops: bool,
         operations: *const Operations,
     ) -> Option<Record> {
         let at = self.pool.allocate(size_of::<Adapter>(), TAG)?;
@@ -166,6 +177,7 @@ impl Edge {
             place,
             device,
             port,
+            loops,
             mapped: Mutex::default(),
             gone: Arc::default(),
         })
@@ -184,6 +196,18 @@ impl Edge {
         match record.port.admits(operation) {
             Ok(()) => Ok(record),
             Err(refusal) => Err(self.refused(call, refusal)),
+        }
+    }
+
+    /// `FreeAdapterObject`: the list that a call was answered with, or else the channel.
+    pub(crate) fn free_object(&self, record: &Record, action: IoAllocationAction) {
+        const CALL: &str = Operation::FreeAdapterObject.name();
+        if self.free_answered_list(record, action) {
+            return;
+        }
+        let context = record.port.holder(None).unwrap_or_default();
+        if let Err(refusal) = record.port.free_object(&context, action) {
+            self.refused(CALL, refusal);
         }
     }
 
@@ -218,6 +242,7 @@ impl Edge {
 
     /// Stops what an adapter still does, and gives its bytes back.
     fn stop(&self, record: &Record) {
+        self.stop_lists(record);
         let mapped: Vec<_> = hold(&record.mapped).drain().collect();
         for (base, mapped) in mapped {
             if let Some(context) = record.port.holder(RegisterBase::from_raw(base)) {

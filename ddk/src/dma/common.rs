@@ -14,7 +14,7 @@ use longshore_wdm::verifier::Code;
 use longshore_wdm::{CommonBufferRequest, Operation};
 use std::collections::HashMap;
 use std::ops::Range;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use super::adapters::Record;
@@ -49,6 +49,24 @@ pub(crate) struct Common {
     range: BusRange,
     seen: Mutex<Seen>,
     shared: Mutex<Option<Box<dyn Shared>>>,
+    /// How many mappings have it for themselves.
+    lent: AtomicU32,
+}
+
+/// A mapping gives a common buffer to its device alone. While this lives, neither side is brought up to date.
+pub(crate) struct Quiet(Arc<Common>);
+
+impl Quiet {
+    pub(crate) fn new(common: Arc<Common>) -> Self {
+        common.lent.fetch_add(1, Ordering::AcqRel);
+        Self(common)
+    }
+}
+
+impl Drop for Quiet {
+    fn drop(&mut self) {
+        self.0.lent.fetch_sub(1, Ordering::AcqRel);
+    }
 }
 
 /// All common buffers of a machine, by their copies' addresses.
@@ -64,6 +82,19 @@ impl Commons {
             return Vec::new();
         }
         hold(&self.all).values().cloned().collect()
+    }
+
+    /// The common buffer that these bytes are a part of, and where they are for a device.
+    pub(crate) fn find(&self, bytes: &Range<usize>) -> Option<(Arc<Common>, BusRange)> {
+        let mut all = self.all().into_iter();
+        all.find_map(|common| {
+            let into = bytes.start.checked_sub(common.bytes.start)?;
+            if bytes.end > common.bytes.end {
+                return None;
+            }
+            let range = common.range.slice(into as u64, bytes.len() as u64)?;
+            Some((common, range))
+        })
     }
 
     fn change(&self, change: impl FnOnce(&mut HashMap<usize, Arc<Common>>) -> Option<Arc<Common>>) {
@@ -103,6 +134,7 @@ impl Edge {
                 writers: 0,
             }),
             shared: Mutex::new(Some(shared)),
+            lent: AtomicU32::new(0),
         };
         // The device sees zeroes too, as C does.
         self.world
@@ -136,6 +168,7 @@ impl Edge {
             Ok(()) => {
                 self.commons.change(|all| all.remove(&at));
                 self.pool.free(common.at, TAG);
+                self.mdls.unbuild(&common.bytes);
                 Ok(())
             }
             Err((shared, refusal)) => {
@@ -151,6 +184,7 @@ impl Edge {
             if common.adapter == adapter {
                 self.commons.change(|all| all.remove(&common.bytes.start));
                 self.pool.free(common.at, TAG);
+                self.mdls.unbuild(&common.bytes);
             }
         }
     }
@@ -158,19 +192,27 @@ impl Edge {
     /// Out of C code: what C changed goes into the machine's memory.
     pub(crate) fn share_from_c(&self) {
         for common in self.commons.all() {
-            common.share_from_c(self.world.own_memory());
+            if !common.is_lent() {
+                common.share_from_c(self.world.own_memory());
+            }
         }
     }
 
     /// Into C code: what the device changed comes out.
     pub(crate) fn share_to_c(&self) {
         for common in self.commons.all() {
-            common.share_to_c(self.world.own_memory());
+            if !common.is_lent() {
+                common.share_to_c(self.world.own_memory());
+            }
         }
     }
 }
 
 impl Common {
+    fn is_lent(&self) -> bool {
+        self.lent.load(Ordering::Acquire) != 0
+    }
+
     fn share_from_c(&self, memory: &dyn DmaMemory) {
         // No lock is held while the machine's memory is touched: that is where others come first.
         let changed = {
@@ -271,6 +313,7 @@ mod tests {
                 writers: 0,
             }),
             shared: Mutex::default(),
+            lent: AtomicU32::new(0),
             block,
         };
         common.take_over(&mut hold(&common.seen), &[9, 9, 0, 0]);

@@ -3,6 +3,7 @@
 //! The contract is [`longshore_wdm`]'s. Here its machine goes behind a vtable, as in [`world`](crate::world), and its
 //! tokens are asked for: the edge has looked at the level before, and said so if it is wrong.
 
+use super::listed::{self, Listed, WantedList};
 use super::shared::{self, Shared};
 use longshore_core::event::Rule;
 use longshore_core::machine::Machine;
@@ -12,8 +13,8 @@ use longshore_hardware::BusRange;
 use longshore_wdm::{
     Adapter, AdapterInfo, Allocation, AllocationFlags, CommonBufferRequest, CompletionContext,
     CompletionRoutine, DeviceDescription, DeviceObject, DmaCompletionStatus, ElementList, FlushRequest,
-    InfoVersion, IoAllocationAction, MapRequest, MdlPiece, Operation, Platform, Progress, Refused,
-    RegisterBase, Release, TransferContext, TransferInfo, TransferQuestion,
+    InfoVersion, IoAllocationAction, ListSize, MapRequest, Mdl, MdlPiece, Operation, Platform, Progress,
+    Refused, RegisterBase, Release, TransferContext, TransferInfo, TransferQuestion,
 };
 use std::sync::Arc;
 use std::sync::atomic::AtomicU32;
@@ -108,6 +109,9 @@ pub(crate) trait Port: Send + Sync {
     fn flush_older(&self, base: Option<RegisterBase>, piece: MdlPiece<'_>) -> bool;
     fn free_object(&self, context: &TransferContext, action: IoAllocationAction) -> Result<(), Refusal>;
     fn free_registers(&self, base: RegisterBase, count: u32) -> Result<(), Refusal>;
+    /// A list, as the answer where nobody is to be called with it.
+    fn list(&self, wanted: WantedList<'_>) -> Result<Option<Box<dyn Listed>>, Refusal>;
+    fn list_size(&self, mdl: Option<Mdl<'_>>, current: u64, length: u32) -> Result<ListSize, Refusal>;
 }
 
 /// Calls with a token for a level up to DISPATCH.
@@ -123,7 +127,7 @@ fn at_most<M: Machine, R>(
 }
 
 /// Calls with a token for DISPATCH, to which whoever is below is raised.
-fn at_dispatch<M: Machine, R>(
+pub(super) fn at_dispatch<M: Machine, R>(
     machine: &M,
     call: impl FnOnce(&Dispatch) -> Result<R, Refusal>,
 ) -> Result<R, Refusal> {
@@ -341,5 +345,15 @@ impl<M: Machine> Port for Here<M> {
         at_dispatch(&self.machine, |dispatch| {
             refused(self.adapter.free_map_registers(dispatch, base, count))
         })
+    }
+
+    fn list(&self, wanted: WantedList<'_>) -> Result<Option<Box<dyn Listed>>, Refusal> {
+        at_dispatch(&self.machine, |dispatch| {
+            listed::ask(dispatch, &self.adapter, wanted)
+        })
+    }
+
+    fn list_size(&self, mdl: Option<Mdl<'_>>, current: u64, length: u32) -> Result<ListSize, Refusal> {
+        refused(self.adapter.calculate_scatter_gather_list(mdl, current, length))
     }
 }

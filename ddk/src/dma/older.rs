@@ -69,18 +69,13 @@ impl Edge {
         Some((buffer, address, whole))
     }
 
-    fn is_mapped(&self, record: &Record, base: Option<RegisterBase>) -> bool {
-        let context = record.port.holder(base);
-        let progress = context.and_then(|context| record.port.progress(&context));
-        progress.is_none_or(|progress| progress.state.is_mapped())
-    }
-
     /// `MapTransfer`: where the run begins for the device, and how many bytes it has.
     pub(crate) fn map_older(&self, record: &Record, part: OlderPart) -> Option<(BusAddress, u32)> {
         let operation = Operation::MapTransfer;
         let (buffer, address, whole) = self.named(operation, part)?;
         let base = RegisterBase::from_raw(part.base);
-        let remembered = if self.is_mapped(record, base) {
+        let held = record.port.holder(base);
+        let remembered = if held.is_none_or(|context| self.is_mapped(record, &context)) {
             None
         } else {
             Some(self.hand_over(record, whole, &buffer).ok()?)

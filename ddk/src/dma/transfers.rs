@@ -5,13 +5,14 @@
 //! what it was.
 
 use super::adapters::Record;
+use super::common::Quiet;
 use super::contexts::Entry;
 use super::machine::{Completion, Control, Piece, Wanted};
 use crate::abi::dma::{CompletionRoutine, DriverControl};
 use crate::calls;
 use crate::edge::Edge;
 use crate::handles::hold;
-use crate::mdl::Buffer;
+use crate::mdl::{Buffer, NoChain};
 use longshore_core::{NtStatus, Rule};
 use longshore_hardware::MemoryError;
 use longshore_wdm::verifier::Code;
@@ -28,6 +29,8 @@ pub(crate) struct Mapped {
     offset: u64,
     length: u32,
     write_to_device: bool,
+    /// Held for its drop: the device has the common buffers among the bytes for itself.
+    _quiet: Vec<Quiet>,
 }
 
 impl Mapped {
@@ -114,9 +117,12 @@ impl Edge {
 
     /// The chain that begins at an MDL, or what the call is refused with.
     pub(super) fn buffer(&self, operation: Operation, mdl: usize) -> Result<Buffer, NtStatus> {
-        // What was not built by the call for it is not locked, as far as anybody can tell.
-        let refuse = || self.verifier_stop(operation.name(), Rule("WDM-151"), Code::NOT_LOCKED);
-        self.chain(mdl).ok_or_else(refuse)
+        const RULE: Rule = Rule("WDM-151");
+        self.chain(mdl).map_err(|why| match why {
+            // What was not built by the call for it is not locked, as far as anybody can tell.
+            NoChain::NotBuilt => self.verifier_stop(operation.name(), RULE, Code::NOT_LOCKED),
+            NoChain::Broken => self.misuse(operation.name(), RULE, NtStatus::INVALID_PARAMETER),
+        })
     }
 
     /// `GetDmaTransferInfo`.
@@ -203,11 +209,7 @@ impl Edge {
         let held = record.port.holder(RegisterBase::from_raw(part.base));
         let context = held.unwrap_or_default();
         // Only what may be mapped is carried: what is mapped already belongs to a device.
-        let mapped = record
-            .port
-            .progress(&context)
-            .is_none_or(|progress| progress.state.is_mapped());
-        let remembered = (!mapped)
+        let remembered = (!self.is_mapped(record, &context))
             .then(|| self.hand_over(record, part, &buffer))
             .transpose()?;
         let piece = Piece {
@@ -229,6 +231,12 @@ impl Edge {
         })
     }
 
+    /// Whether what a context names is mapped already, so that it belongs to a device.
+    pub(super) fn is_mapped(&self, record: &Record, context: &TransferContext) -> bool {
+        let progress = record.port.progress(context);
+        progress.is_none_or(|progress| progress.state.is_mapped())
+    }
+
     /// Carries the bytes of a map into their shadows, and remembers them until the flush.
     pub(super) fn hand_over(
         &self,
@@ -242,6 +250,7 @@ impl Edge {
             offset: part.offset,
             length: part.length,
             write_to_device: part.write_to_device,
+            _quiet: if record.loops { Vec::new() } else { buffer.quiet() },
         });
         let before = hold(&record.mapped).insert(part.base, mapped.clone());
         drop(before); // outside of the lock

@@ -1,117 +1,15 @@
-//! The entries of the table that are refused.
+//! The entries of the table that are refused: what later versions of Windows appended.
 //!
 //! Behind the size that a table says it has, nothing of it is there by the contract. A routine stands there all the same,
 //! so that a driver which looks too far is refused, and told why, instead of ending the process.
 #![allow(non_snake_case, reason = "the names are Windows' own")]
 
 use super::dma::{status, value};
-use crate::abi::dma::{Adapter, CompletionRoutine, DriverListControl, List, Mdl};
+use crate::abi::dma::{Adapter, Mdl};
 use crate::abi::types::{PhysicalAddress, Pointer, Status};
 use longshore_core::NtStatus;
 use longshore_wdm::Operation;
 use std::ptr::null_mut;
-
-pub(super) extern "C" fn GetScatterGatherList(
-    adapter: *mut Adapter,
-    _: Pointer,
-    _: *mut Mdl,
-    _: Pointer,
-    _: u32,
-    _: Option<DriverListControl>,
-    _: Pointer,
-    _: u8,
-) -> Status {
-    status(adapter, Operation::GetScatterGatherList, |_, _| {
-        Err(NtStatus::NOT_SUPPORTED)
-    })
-}
-
-pub(super) extern "C" fn PutScatterGatherList(adapter: *mut Adapter, _: *mut List, _: u8) {
-    value(adapter, Operation::PutScatterGatherList, (), |_, _| ());
-}
-
-pub(super) extern "C" fn CalculateScatterGatherList(
-    adapter: *mut Adapter,
-    _: *mut Mdl,
-    _: Pointer,
-    _: u32,
-    _: *mut u32,
-    _: *mut u32,
-) -> Status {
-    status(adapter, Operation::CalculateScatterGatherList, |_, _| {
-        Err(NtStatus::NOT_SUPPORTED)
-    })
-}
-
-pub(super) extern "C" fn BuildScatterGatherList(
-    adapter: *mut Adapter,
-    _: Pointer,
-    _: *mut Mdl,
-    _: Pointer,
-    _: u32,
-    _: Option<DriverListControl>,
-    _: Pointer,
-    _: u8,
-    _: Pointer,
-    _: u32,
-) -> Status {
-    status(adapter, Operation::BuildScatterGatherList, |_, _| {
-        Err(NtStatus::NOT_SUPPORTED)
-    })
-}
-
-pub(super) extern "C" fn BuildMdlFromScatterGatherList(
-    adapter: *mut Adapter,
-    _: *mut List,
-    _: *mut Mdl,
-    _: *mut *mut Mdl,
-) -> Status {
-    status(adapter, Operation::BuildMdlFromScatterGatherList, |_, _| {
-        Err(NtStatus::NOT_SUPPORTED)
-    })
-}
-
-pub(super) extern "C" fn GetScatterGatherListEx(
-    adapter: *mut Adapter,
-    _: Pointer,
-    _: Pointer,
-    _: *mut Mdl,
-    _: u64,
-    _: u32,
-    _: u32,
-    _: Option<DriverListControl>,
-    _: Pointer,
-    _: u8,
-    _: Option<CompletionRoutine>,
-    _: Pointer,
-    _: *mut *mut List,
-) -> Status {
-    status(adapter, Operation::GetScatterGatherListEx, |_, _| {
-        Err(NtStatus::NOT_SUPPORTED)
-    })
-}
-
-pub(super) extern "C" fn BuildScatterGatherListEx(
-    adapter: *mut Adapter,
-    _: Pointer,
-    _: Pointer,
-    _: *mut Mdl,
-    _: u64,
-    _: u32,
-    _: u32,
-    _: Option<DriverListControl>,
-    _: Pointer,
-    _: u8,
-    _: Pointer,
-    _: u32,
-    _: Option<CompletionRoutine>,
-    _: Pointer,
-    _: Pointer,
-) -> Status {
-    status(adapter, Operation::BuildScatterGatherListEx, |_, _| {
-        Err(NtStatus::NOT_SUPPORTED)
-    })
-}
 
 pub(super) extern "C" fn AllocateDomainCommonBuffer(
     adapter: *mut Adapter,

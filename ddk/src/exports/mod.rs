@@ -7,6 +7,7 @@
 mod absent;
 mod dma;
 mod kernel;
+mod lists;
 mod longshore;
 mod mdl;
 mod netdma;

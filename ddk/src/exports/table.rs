@@ -1,6 +1,6 @@
 //! The tables of operations, one for each length.
 
-use super::{absent, dma, transfers};
+use super::{absent, dma, lists, transfers};
 use crate::abi::operations::Operations;
 use longshore_wdm::Release;
 
@@ -18,11 +18,11 @@ const fn table(size: u32) -> Operations {
         map_transfer: transfers::MapTransfer,
         get_dma_alignment: dma::GetDmaAlignment,
         read_dma_counter: dma::ReadDmaCounter,
-        get_scatter_gather_list: absent::GetScatterGatherList,
-        put_scatter_gather_list: absent::PutScatterGatherList,
-        calculate_scatter_gather_list: absent::CalculateScatterGatherList,
-        build_scatter_gather_list: absent::BuildScatterGatherList,
-        build_mdl_from_scatter_gather_list: absent::BuildMdlFromScatterGatherList,
+        get_scatter_gather_list: lists::GetScatterGatherList,
+        put_scatter_gather_list: lists::PutScatterGatherList,
+        calculate_scatter_gather_list: lists::CalculateScatterGatherList,
+        build_scatter_gather_list: lists::BuildScatterGatherList,
+        build_mdl_from_scatter_gather_list: lists::BuildMdlFromScatterGatherList,
         get_dma_adapter_info: dma::GetDmaAdapterInfo,
         get_dma_transfer_info: dma::GetDmaTransferInfo,
         initialize_dma_transfer_context: transfers::InitializeDmaTransferContext,
@@ -31,8 +31,8 @@ const fn table(size: u32) -> Operations {
         configure_adapter_channel: transfers::ConfigureAdapterChannel,
         cancel_adapter_channel: transfers::CancelAdapterChannel,
         map_transfer_ex: transfers::MapTransferEx,
-        get_scatter_gather_list_ex: absent::GetScatterGatherListEx,
-        build_scatter_gather_list_ex: absent::BuildScatterGatherListEx,
+        get_scatter_gather_list_ex: lists::GetScatterGatherListEx,
+        build_scatter_gather_list_ex: lists::BuildScatterGatherListEx,
         flush_adapter_buffers_ex: transfers::FlushAdapterBuffersEx,
         free_adapter_object: transfers::FreeAdapterObject,
         cancel_mapped_transfer: transfers::CancelMappedTransfer,

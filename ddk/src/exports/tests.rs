@@ -37,19 +37,24 @@ struct Bench {
     device: Pointer,
     told: Arc<Mutex<Vec<(&'static str, &'static str)>>>,
     stops: Arc<Mutex<Vec<Stop>>>,
+    notes: Arc<Mutex<Vec<&'static str>>>,
 }
 
 impl Bench {
     fn new() -> Self {
         let told: Arc<Mutex<Vec<_>>> = Arc::default();
         let stops: Arc<Mutex<Vec<_>>> = Arc::default();
-        let (heard, stopped) = (told.clone(), stops.clone());
+        let notes: Arc<Mutex<Vec<_>>> = Arc::default();
+        let (heard, stopped, noted) = (told.clone(), stops.clone(), notes.clone());
         let host = Host::new(Config {
             observer: Some(Arc::new(move |event: &Event| {
                 if let Event::Misuse(call, rule, _) = *event {
                     hold(&heard).push((call, rule.0));
                 }
                 hold(&stopped).extend(verifier::stop(event));
+                if let Event::Note(note) = *event {
+                    hold(&noted).push(note);
+                }
             })),
             ..Config::default()
         })
@@ -67,12 +72,18 @@ impl Bench {
             device: with_exposed_provenance_mut(device.raw()),
             told,
             stops,
+            notes,
         }
     }
 
     /// What was said to be misuse since the last time.
     fn misuse(&self) -> Vec<(&'static str, &'static str)> {
         std::mem::take(&mut *hold(&self.told))
+    }
+
+    /// What was remarked since the last time.
+    fn notes(&self) -> Vec<&'static str> {
+        std::mem::take(&mut *hold(&self.notes))
     }
 
     /// What Windows' verifier would have stopped for since the last time.

@@ -7,7 +7,8 @@ use crate::abi::types::{PhysicalAddress, Pointer, Status};
 use crate::dma::older::OlderPart;
 use crate::dma::transfers::{MapExtras, Part, Request};
 use crate::memory::{self, ListRoom};
-use longshore_core::NtStatus;
+use longshore_core::{NtStatus, Rule};
+use longshore_wdm::verifier::Code;
 use longshore_wdm::{DeviceObject, ElementList, IoAllocationAction, Operation, RegisterBase};
 use std::ptr::with_exposed_provenance_mut;
 use std::sync::atomic::Ordering;
@@ -265,10 +266,7 @@ pub(super) extern "C" fn FreeAdapterChannel(adapter: *mut Adapter) {
 pub(super) extern "C" fn FreeAdapterObject(adapter: *mut Adapter, action: u32) {
     const OPERATION: Operation = Operation::FreeAdapterObject;
     value(adapter, OPERATION, (), |edge, record| {
-        let context = record.port.holder(None).unwrap_or_default();
-        if let Err(refusal) = record.port.free_object(&context, IoAllocationAction(action)) {
-            edge.refused(OPERATION.name(), refusal);
-        }
+        edge.free_object(record, IoAllocationAction(action));
     });
 }
 
@@ -276,7 +274,7 @@ pub(super) extern "C" fn FreeMapRegisters(adapter: *mut Adapter, base: Pointer, 
     const OPERATION: Operation = Operation::FreeMapRegisters;
     value(adapter, OPERATION, (), |edge, record| {
         let Some(base) = RegisterBase::from_raw(base_of(base)) else {
-            bad_parameter(edge, OPERATION, "WDM-132");
+            edge.verifier_stop(OPERATION.name(), Rule("WDM-132"), Code::REGISTERS_FREED_TWICE);
             return;
         };
         if let Err(refusal) = record.port.free_registers(base, count) {

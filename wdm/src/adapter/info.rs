@@ -133,7 +133,7 @@ pub(crate) fn list_size(elements: u32) -> u32 {
 }
 
 /// How many elements a list of so many bytes has room for.
-pub(crate) fn list_room(bytes: u32) -> u32 {
+pub(crate) const fn list_room(bytes: u32) -> u32 {
     bytes.saturating_sub(LIST_HEADER + LIST_PRIVATE) / LIST_ELEMENT
 }
 

@@ -34,7 +34,11 @@ pub type AdapterListControl<M> =
 
 /// A driver's memory for a list, made before it is needed so that it cannot run short then.
 #[derive(Debug)]
-pub struct ListBuffer(Vec<BusRange>);
+pub struct ListBuffer {
+    elements: Vec<BusRange>,
+    /// How many elements the driver has memory for.
+    room: usize,
+}
 
 impl ListBuffer {
     /// Memory of so many bytes, as GetDmaTransferInfo and CalculateScatterGatherList count them.
@@ -42,25 +46,39 @@ impl ListBuffer {
         Self::with_room(list_room(bytes))
     }
 
+    /// So many bytes of a driver's that are elsewhere, such as C's, into which whoever brings them copies the elements.
+    /// That memory exists already, so this makes none and takes no token; the elements themselves stand in the system's
+    /// own, as they do for a driver that brings nothing.
+    pub const fn elsewhere(bytes: u32) -> Self {
+        Self {
+            elements: Vec::new(),
+            room: list_room(bytes) as usize,
+        }
+    }
+
     fn with_room(elements: u32) -> Self {
-        Self(Vec::with_capacity(elements as usize))
+        let room = elements as usize;
+        Self {
+            elements: Vec::with_capacity(room),
+            room,
+        }
     }
 
     /// Where it is. Lists are built there, and nowhere else.
     pub fn place(&self) -> *const BusRange {
-        self.0.as_ptr()
+        self.elements.as_ptr()
     }
 }
 
 impl ElementList for ListBuffer {
     fn room(&self) -> usize {
-        self.0.capacity()
+        self.room
     }
 
     fn write(&mut self, elements: &[BusRange]) {
-        self.0.clear();
-        // Not more than fit, so nothing is allocated.
-        self.0.extend_from_slice(elements);
+        self.elements.clear();
+        // Not more than fit, so where the room was made before nothing is allocated.
+        self.elements.extend_from_slice(elements);
     }
 }
 
@@ -251,7 +269,7 @@ pub struct ScatterGatherList<M: Machine> {
 impl<M: Machine> ScatterGatherList<M> {
     /// The elements, as the device sees them, in the order of the buffer's bytes.
     pub fn elements(&self) -> &[BusRange] {
-        &self.memory.0
+        &self.memory.elements
     }
 
     /// Where the elements are.

@@ -241,7 +241,7 @@ impl<M: Machine> Adapter<M> {
         }
         match &request.memory {
             None if builds => Err(ListError::NoMemory),
-            Some(memory) if memory.0.capacity() < needs.elements as usize => Err(ListError::TooSmall),
+            Some(memory) if memory.room < needs.elements as usize => Err(ListError::TooSmall),
             _ => Ok(needs),
         }
     }

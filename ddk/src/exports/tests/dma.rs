@@ -683,3 +683,76 @@ fn a_device_that_goes_is_stopped_and_never_called_again() {
         IoFreeMdl(mdl);
     }
 }
+
+/// It does nothing, and is remarked only where nobody is of an older version.
+///
+/// Proves: WDM-178, WDM-250.
+#[test]
+fn a_flush_of_caches_is_remarked_where_only_version_3_is_in_use() {
+    let bench = Bench::new();
+    let (mdl, bytes) = bench.mdl(64);
+    let remarks = || {
+        KeFlushIoBuffers(mdl, 1, 1);
+        bench.notes()
+    };
+    assert!(remarks().is_empty(), "there is no adapter");
+    let new = bench.adapter(3);
+    assert_eq!(remarks(), [NOT_WANTED]);
+    let old = bench.adapter(2);
+    assert!(remarks().is_empty(), "it may be for the older one");
+    // SAFETY: both adapters stand, and the bytes too.
+    unsafe {
+        (bench.table(old).put_dma_adapter)(old);
+        assert_eq!(*bytes, 0);
+        (bench.table(new).put_dma_adapter)(new);
+    }
+    assert_eq!(bench.misuse(), []);
+    KeFlushIoBuffers(null_mut(), 1, 1);
+    assert_eq!(bench.misuse(), [("KeFlushIoBuffers", "A-26")]);
+}
+
+/// Only a device that takes turns with the CPU has a common buffer for itself.
+#[test]
+fn a_common_buffer_that_is_mapped_is_left_alone_until_its_flush() {
+    let bench = Bench::new();
+    let adapter = bench.adapter(3);
+    let table = bench.table(adapter);
+    let (mut address, mut length) = (PhysicalAddress(0), 64);
+    let mut context = [0u8; 128];
+    let context = context.as_mut_ptr().cast();
+    let mut room = Room {
+        list: List::default(),
+        elements: [Element::default(); 2],
+    };
+    let (none, mut base) = (null_mut(), null_mut());
+    // SAFETY: everything is as long as it is said to be, and stays.
+    unsafe {
+        let buffer = (table.allocate_common_buffer)(adapter, 64, &mut address, 1).cast::<u8>();
+        let mdl = IoAllocateMdl(buffer.cast(), 64, 0, 0, null_mut());
+        MmBuildMdlForNonPagedPool(mdl);
+        (table.initialize_dma_transfer_context)(adapter, context);
+        bench.raised(|| {
+            (table.allocate_adapter_channel_ex)(adapter, none, context, 1, 1, None, none, &mut base)
+        });
+        let list = (&raw mut room).cast();
+        let mapped = (table.map_transfer_ex)(adapter, mdl, base, 0, 0, &mut length, 0, list, 64, None, none);
+        assert_eq!((mapped, length), (DONE, 64));
+        assert_eq!(
+            room.elements[0].address, address,
+            "its shadow is the common buffer itself"
+        );
+        bench.edge.world.memory().write(address.into(), &[7; 64]).unwrap();
+        KeGetCurrentIrql();
+        assert_eq!(*buffer, 0, "the device has it");
+        assert_eq!(
+            (table.flush_adapter_buffers_ex)(adapter, mdl, base, 0, 64, 0),
+            DONE
+        );
+        assert_eq!((*buffer, *buffer.add(63)), (7, 7));
+        bench.raised(|| (table.free_adapter_channel)(adapter));
+        IoFreeMdl(mdl);
+        (table.free_common_buffer)(adapter, 64, address, buffer.cast(), 1);
+        (table.put_dma_adapter)(adapter);
+    }
+    assert_eq!(bench.misuse(), []);
+}

@@ -140,3 +140,75 @@ fn code_0x1b_the_address_is_not_inside_of_the_mdl() {
         assert_eq!(bench.stops(), [("FlushAdapterBuffers", Code::OUTSIDE_MDL)]);
     }
 }
+
+/// Proves: WDM-330, WDM-191.
+#[test]
+fn code_0x04_a_channel_was_freed_that_nobody_holds() {
+    let bench = Bench::new();
+    let adapter = bench.adapter(3);
+    let table = bench.table(adapter);
+    // SAFETY: the adapter stands.
+    bench.raised(|| unsafe {
+        (table.free_adapter_channel)(adapter);
+        (table.free_adapter_object)(adapter, 2);
+    });
+    let freed = ["FreeAdapterChannel", "FreeAdapterObject"].map(|call| (call, Code::CHANNEL_FREED_TWICE));
+    assert_eq!(bench.stops(), freed);
+}
+
+/// Proves: WDM-330, WDM-132.
+#[test]
+fn code_0x05_map_registers_were_freed_that_are_none() {
+    let bench = Bench::new();
+    let adapter = bench.adapter(3);
+    let table = bench.table(adapter);
+    for base in [null_mut(), with_exposed_provenance_mut(64)] {
+        // SAFETY: the adapter stands; the base is a number.
+        bench.raised(|| unsafe { (table.free_map_registers)(adapter, base, 1) });
+        assert_eq!(bench.stops(), [("FreeMapRegisters", Code::REGISTERS_FREED_TWICE)]);
+    }
+}
+
+/// Proves: WDM-330.
+#[test]
+fn code_0x20_there_was_a_flush_and_nobody_holds_a_channel() {
+    let bench = Bench::new();
+    let adapter = bench.adapter(3);
+    let table = bench.table(adapter);
+    let (mdl, _) = bench.mdl(64);
+    // SAFETY: the adapter stands, and so does the MDL.
+    let flushed = unsafe { (table.flush_adapter_buffers_ex)(adapter, mdl, null_mut(), 0, 64, 0) };
+    assert_eq!(flushed, BAD);
+    assert_eq!(bench.stops(), [("FlushAdapterBuffersEx", Code::NEVER_MAPPED)]);
+}
+
+/// Proves: WDM-330, WDM-090.
+#[test]
+fn code_0x13_an_adapter_was_asked_for_above_passive() {
+    let bench = Bench::new();
+    assert!(bench.raised(|| bench.adapter(3)).is_null());
+    assert_eq!(bench.stops(), [("IoGetDmaAdapter", Code::WRONG_LEVEL)]);
+}
+
+/// What was freed is described by no MDL any more, whatever stands in its place.
+///
+/// Proves: WDM-330, WDM-331.
+#[test]
+fn code_0x0e_the_common_buffer_of_an_mdl_is_freed() {
+    let bench = Bench::new();
+    let adapter = bench.adapter(3);
+    let table = bench.table(adapter);
+    let mut address = PhysicalAddress(0);
+    // SAFETY: the adapter stands, and so does the buffer until it is freed.
+    unsafe {
+        let buffer = (table.allocate_common_buffer)(adapter, 100, &mut address, 1);
+        let mdl = IoAllocateMdl(buffer, 100, 0, 0, null_mut());
+        MmBuildMdlForNonPagedPool(mdl);
+        assert_eq!(info_of(adapter, table, mdl), DONE);
+        (table.free_common_buffer)(adapter, 100, address, buffer, 1);
+        assert_eq!(bench.stops(), []);
+        assert_eq!(info_of(adapter, table, mdl), BAD);
+        assert_eq!(bench.stops(), [("GetDmaTransferInfo", Code::NOT_LOCKED)]);
+        IoFreeMdl(mdl);
+    }
+}
