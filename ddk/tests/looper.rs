@@ -113,8 +113,10 @@ fn a_driver_in_c_reads_a_common_buffer_while_its_device_goes_round() {
                 _ => None,
             };
             let misuses: Vec<_> = run.trace.iter().filter_map(misuse).collect();
-            // The stack says of every flush that it ends a running transfer, though nothing else ends this one.
-            assert_eq!(misuses, [("FlushAdapterBuffers", "WDM-174")], "{plan}");
+            assert!(
+                misuses.is_empty(),
+                "nothing but the flush ends it: {plan}: {misuses:?}"
+            );
         }
         assert!(
             EARLIER.swap(0, Ordering::Relaxed) > 0,

@@ -356,7 +356,7 @@ fn a_flush_repeats_its_map() {
 #[test]
 fn a_loop_over_a_common_buffer_is_mapped_once_and_read_as_it_goes() {
     const LAP: u64 = 16;
-    explore(60, CancelStyle::Honest, true, |bench, passive| {
+    no_misuse(explore(60, CancelStyle::Honest, true, |bench, passive| {
         let adapter = older(bench, passive, true);
         let common = adapter.allocate_common_buffer(passive, LAP as u32, true).unwrap();
         let ranges = [common.range()];
@@ -380,7 +380,7 @@ fn a_loop_over_a_common_buffer_is_mapped_once_and_read_as_it_goes() {
         free_channel(bench, passive, &adapter);
         drop(common);
         adapter.put(&*passive).unwrap();
-    });
+    }));
 }
 
 /// Proves: WDM-278.

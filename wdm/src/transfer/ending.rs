@@ -57,8 +57,8 @@ impl<M: Machine> Adapter<M> {
     /// Ends a mapping and gives its bytes back to software. Tells the outcome, if there was a mapping.
     ///
     /// Right after a cancel it need not wait for the callback, which then comes later (R7). A transfer that still
-    /// runs, and that nobody cancelled, is cut; that is misuse. It is refused, and changes nothing, but for
-    /// [`FlushError::Lost`].
+    /// runs, and that nobody cancelled, is cut; that is misuse. Where it is refused it changes
+    /// nothing, but for [`FlushError::Lost`].
     #[doc(alias = "FlushAdapterBuffersEx")]
     pub fn flush<'l>(
         &self,
@@ -142,6 +142,7 @@ impl<M: Machine> Adapter<M> {
         hardware.conclude(board, number);
         hardware.core.controller.flush(number);
         mapping.hand_over(&hardware.core.machine, Owner::Cpu);
+        let looped = mapping.looped;
         let copies = !mapping.write_to_device && !mapping.bounced.is_empty();
         self.mark_copying(board, context, copies);
         Ok(Flushed {
@@ -150,7 +151,8 @@ impl<M: Machine> Adapter<M> {
             _job: board
                 .channel(number)
                 .map_or_else(LinkedList::new, |channel| channel.unmap(context.record())),
-            cut: answer == Answer::Cut,
+            // A driver of version 1 or 2 has no other way to end its loop (WDM-268).
+            cut: answer == Answer::Cut && !(looped && context.record().is_older()),
             marked: false,
         })
     }
