@@ -101,6 +101,7 @@ fn a_channel_that_does_not_stop_is_not_waited_for_and_not_said_to_be_stopped() {
         controller.program(2, &program).unwrap();
         late.break_now();
         assert!(!controller.cancel(2));
+        assert!(!controller.is_quiet(2), "its memory must not come back");
         assert!(late.accesses() < 2_000);
     });
     bench::expect_clean(&run);

@@ -100,12 +100,12 @@ fn of_map() -> Vec<MapError> {
 
 /// Every way to refuse a flush.
 fn of_flush() -> Vec<FlushError> {
-    use FlushError::{Lost, Mismatch, Refused};
+    use FlushError::{Lost, Mismatch, NotQuiet, Refused};
     match Mismatch {
-        Mismatch | Lost | Refused(_) => {}
+        Mismatch | Lost | NotQuiet | Refused(_) => {}
     }
     let refused = refusals(&[Input::Flush, Input::FlushForgets]);
-    [Mismatch, Lost]
+    [Mismatch, Lost, NotQuiet]
         .into_iter()
         .chain(refused.into_iter().map(Refused))
         .collect()

@@ -239,6 +239,13 @@ pub trait Controller: Send + Sync {
     /// asserts an interrupt that [`Self::interrupt`] will report.
     #[doc(alias = "CancelTransfer")]
     fn cancel(&self, channel: u32) -> bool;
+
+    /// Whether a channel that a cancel was told FALSE of, and that reports no end, touches memory no more. Memory comes
+    /// back only then. False is for hardware that does not stop when it is told to.
+    fn is_quiet(&self, channel: u32) -> bool {
+        let _ = channel;
+        true
+    }
 }
 
 #[cfg(test)]

@@ -188,7 +188,7 @@ pub(crate) fn of_map(error: MapError, call: &str) -> Option<Code> {
 pub(crate) fn of_flush(error: FlushError, call: &str) -> Option<Code> {
     match error {
         FlushError::Mismatch => Some(Code::NOT_THE_MAPPED_BUFFER),
-        FlushError::Lost => None,
+        FlushError::Lost | FlushError::NotQuiet => None,
         FlushError::Refused(refusal) => of_refusal(refusal, call),
     }
 }

@@ -206,6 +206,12 @@ impl Channel {
         self.give_up()
     }
 
+    /// Whether it moves nothing any more. Hardware that is gone does not.
+    pub(super) fn is_quiet(&self, registers: &impl Registers) -> bool {
+        self.control(registers)
+            .is_none_or(|control| !control.contains(Control::RUN))
+    }
+
     /// Of two latched ends only "done" is true.
     fn keep_one_end(&self, registers: &impl Registers, control: Control) {
         if control.contains(Control::LATCHED) {

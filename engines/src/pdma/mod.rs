@@ -120,6 +120,11 @@ impl<R: Registers> Controller for PdmaController<R> {
         self.get(channel)
             .is_some_and(|channel| channel.cancel(&self.registers))
     }
+
+    fn is_quiet(&self, channel: u32) -> bool {
+        self.get(channel)
+            .is_none_or(|channel| channel.is_quiet(&self.registers))
+    }
 }
 
 const fn kind(end: End) -> InterruptType {

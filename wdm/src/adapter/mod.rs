@@ -220,8 +220,7 @@ impl<M: Machine> Adapter<M> {
 
     /// A context for one request of version 1 or 2, ready at once.
     pub(crate) fn context_of_its_own(&self) -> TransferContext {
-        let context = TransferContext::new();
-        context.record().make_older(self.0.number);
+        let context = TransferContext::of(Arc::new(Record::older(self.0.number)));
         context
     }
 
@@ -259,24 +258,28 @@ impl<M: Machine> Adapter<M> {
             if context.record().is_older() {
                 return Err(Refusal::OtherKind);
             }
-            self.0.system.with(|board| {
-                let record = context.record();
-                let (state, answer) = self
-                    .0
-                    .system
-                    .hardware()
-                    .core
-                    .consult(record.state(), Input::Initialize);
+            let mine = context.record().adapter() == self.0.number;
+            // Another adapter's record is left to it: its own lock orders that one.
+            let bound = if mine {
+                Arc::clone(context.record())
+            } else {
+                Arc::new(Record::bound(self.0.number))
+            };
+            let loose = self.0.system.with(|board| {
+                let before = context.record().state();
+                let core = &self.0.system.hardware().core;
+                let (state, answer) = core.consult(before, Input::Initialize);
                 if let Answer::Refuse(refusal) = answer {
                     return Err(refusal);
                 }
-                let loose = self.take_loose(board, record, record.state());
-                record.bind(self.0.number);
-                record.set_state(state);
+                let loose = self.take_loose(board, &bound, before);
+                bound.set_state(state);
                 Ok(loose)
-            })
+            })?;
+            drop(loose);
+            *context = TransferContext::of(bound);
+            Ok(())
         })
-        .map(drop)
     }
 
     /// Takes a context that was loose off the board, to be dropped outside of the lock.

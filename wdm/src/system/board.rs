@@ -8,17 +8,18 @@ use crate::transfer::mapping::{DeviceObject, Job, Mapping};
 use alloc::collections::LinkedList;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
-use core::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use longshore_core::Machine;
 
-/// What a transfer context stands for. Both words are read and written under the controller's lock only, which
-/// orders them.
+/// What a transfer context stands for. It is one adapter's for life: a context that is initialised for another adapter
+/// stands for another record from then on, whatever its copies stand for. So the state is written under that adapter's
+/// lock only, which orders it.
 #[derive(Debug, Default)]
 pub(crate) struct Record {
     state: AtomicU8,
-    adapter: AtomicU32,
+    adapter: u32,
     /// Whether the adapter made it, for a call of version 1 or 2.
-    older: AtomicBool,
+    older: bool,
     /// Whether its AdapterControl runs just now. Kept for the older calls only.
     pub(crate) in_control: AtomicBool,
 }
@@ -32,25 +33,32 @@ impl Record {
         self.state.store(state as u8, Ordering::Relaxed);
     }
 
+    /// One that is bound to an adapter, and not initialised yet.
+    pub(crate) fn bound(adapter: u32) -> Self {
+        Self {
+            adapter,
+            ..Self::default()
+        }
+    }
+
+    /// One of an adapter's own, for a call of version 1 or 2.
+    pub(crate) fn older(adapter: u32) -> Self {
+        let record = Self {
+            older: true,
+            ..Self::bound(adapter)
+        };
+        record.set_state(State::Ready);
+        record
+    }
+
     /// Whether it is one that an adapter made for a call of version 1 or 2.
     pub(crate) fn is_older(&self) -> bool {
-        self.older.load(Ordering::Relaxed)
+        self.older
     }
 
-    /// Makes it one of an adapter's own, for a call of version 1 or 2.
-    pub(crate) fn make_older(&self, adapter: u32) {
-        self.older.store(true, Ordering::Relaxed);
-        self.bind(adapter);
-        self.set_state(State::Ready);
-    }
-
-    /// The number of the adapter it was initialised for.
+    /// The number of the adapter that it is bound to.
     pub(crate) fn adapter(&self) -> u32 {
-        self.adapter.load(Ordering::Relaxed)
-    }
-
-    pub(crate) fn bind(&self, adapter: u32) {
-        self.adapter.store(adapter, Ordering::Relaxed);
+        self.adapter
     }
 }
 

@@ -241,21 +241,29 @@ impl<M: Machine> Hardware<M> {
         }
     }
 
-    /// Sees to it that what a channel runs is over: the hardware is stopped and its outcome is fixed.
-    pub(crate) fn conclude(&self, board: &mut Board<M>, number: u32) {
+    /// Sees to it that what a channel runs is over: the hardware is stopped and its outcome is fixed. False: it
+    /// does not stop, and nothing is fixed.
+    pub(crate) fn conclude(&self, board: &mut Board<M>, number: u32) -> bool {
         let asked = board
             .channel(number)
             .and_then(Channel::running)
             .map(|job| job.mapping.cancel_requested());
         match asked {
-            None => return,
+            None => return true,
             Some(true) => {}
             Some(false) => self.stop(board, number),
         }
+        // Asked before its end is looked for: what becomes quiet in between has an end to report.
+        let quiet = self.core.controller.is_quiet(number);
         self.collect(board, number);
-        // Disabled, and with nothing to report: the channel is quiet, and that is all that will ever be known.
-        if let Some(channel) = board.channel(number) {
-            self.finish(channel, number, Verdict::Cancelled);
+        let Some(channel) = board.channel(number) else {
+            return true;
+        };
+        if channel.running().is_some() && !quiet {
+            return false;
         }
+        // Disabled, and with nothing to report: the channel is quiet, and that is all that will ever be known.
+        self.finish(channel, number, Verdict::Cancelled);
+        true
     }
 }

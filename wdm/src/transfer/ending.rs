@@ -4,7 +4,7 @@ use crate::adapter::Adapter;
 use crate::state::{Answer, Input, Refusal, State};
 use crate::system::board::{Board, Channel, Record};
 use crate::transfer::bounce;
-use crate::transfer::mapping::{Job, Mapping, called, stopped};
+use crate::transfer::mapping::{Job, Mapping, called, digest, stopped};
 use crate::transfer::{FlushError, FlushRequest, Progress, TransferContext};
 use crate::verifier::Code;
 use alloc::collections::LinkedList;
@@ -58,7 +58,7 @@ impl<M: Machine> Adapter<M> {
     ///
     /// Right after a cancel it need not wait for the callback, which then comes later (R7). A transfer that still
     /// runs, and that nobody cancelled, is cut; that is misuse. Where it is refused it changes
-    /// nothing, but for [`FlushError::Lost`].
+    /// nothing, but for [`FlushError::Lost`]; hardware that would not stop was asked to ([`FlushError::NotQuiet`]).
     #[doc(alias = "FlushAdapterBuffersEx")]
     pub fn flush<'l>(
         &self,
@@ -129,7 +129,14 @@ impl<M: Machine> Adapter<M> {
         } else {
             Input::Flush
         };
-        let answer = self.step(context, input).map_err(FlushError::Refused)?;
+        let (flushed, answer) = hardware.core.consult(self.stored_state(context.record()), input);
+        if let Answer::Refuse(refusal) = answer {
+            return Err(FlushError::Refused(refusal));
+        }
+        if mapping.is_some() && !hardware.conclude(board, number) {
+            return Err(FlushError::NotQuiet);
+        }
+        context.record().set_state(flushed);
         let Some(mapping) = mapping else {
             return Ok(Flushed {
                 mapping: None,
@@ -139,7 +146,6 @@ impl<M: Machine> Adapter<M> {
                 marked: context.record().state() == State::OwnX,
             });
         };
-        hardware.conclude(board, number);
         hardware.core.controller.flush(number);
         mapping.hand_over(&hardware.core.machine, Owner::Cpu);
         let looped = mapping.looped;
@@ -244,8 +250,7 @@ impl<M: Machine> Channel<M> {
 
 /// Whether a flush repeats the arguments of its map, all but the length (WDM-170).
 fn matches<M: Machine>(mapping: &Mapping<M>, request: FlushRequest<'_>) -> bool {
-    let first = request.buffer.part(request.offset, 1).next();
     request.offset == mapping.offset
         && request.write_to_device == mapping.write_to_device
-        && first.map(|byte| byte.start()) == Some(mapping.first)
+        && digest(request.buffer.part(request.offset, u64::from(mapping.mapped))) == mapping.digest
 }

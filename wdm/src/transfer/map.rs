@@ -7,7 +7,7 @@ use crate::state::{Answer, Input, Refusal};
 use crate::system::board::Board;
 use crate::system::reach;
 use crate::transfer::bounce;
-use crate::transfer::mapping::{DeviceObject, Job, Mapping, called};
+use crate::transfer::mapping::{DeviceObject, Job, Mapping, called, digest};
 use crate::transfer::plan::{self, Limits, Plan};
 use crate::transfer::{ElementList, MapError, MapRequest, TransferContext};
 use alloc::collections::LinkedList;
@@ -75,6 +75,7 @@ impl<M: Machine> Adapter<M> {
             .checked_add(request.device_offset)
             .ok_or(MapError::BadDeviceOffset)?;
         let mut list = request.list.take();
+        let before = request.mapped.map(|out| out.load(Ordering::Relaxed));
         let grant = self.look_before_map(context, &request)?;
         let started = self
             .prepare(&request, grant, list.as_deref())
@@ -89,9 +90,18 @@ impl<M: Machine> Adapter<M> {
                 self.start(context, mapping, device_address)?;
                 Ok(mapped)
             });
-        if started.is_err() && !grant.run.is_empty() {
-            self.system()
-                .with(|board| self.mark_copying(board, context, false));
+        if started.is_err() {
+            // What was said too early is taken back: a refusal changes nothing.
+            if let (Some(out), Some(before)) = (request.mapped, before) {
+                out.store(before, Ordering::Relaxed);
+            }
+            if let Some(list) = &mut list {
+                list.write(&[]);
+            }
+            if !grant.run.is_empty() {
+                self.system()
+                    .with(|board| self.mark_copying(board, context, false));
+            }
         }
         started
     }
@@ -194,8 +204,6 @@ impl<M: Machine> Adapter<M> {
     ) -> Result<Arc<Mapping<M>>, MapError> {
         let plan = self.plan(request, grant, list)?;
         let mapped = u32::try_from(plan.length).map_err(|_| MapError::OutsideBuffer)?;
-        let first = request.buffer.part(request.offset, 1).next();
-        let first = first.ok_or(MapError::OutsideBuffer)?.start();
         self.fill(request, &plan)?;
         let cell = Cell::new();
         // Nobody else has this cell, so it is not busy. Whoever listens hears of it in `start`.
@@ -207,7 +215,7 @@ impl<M: Machine> Adapter<M> {
             context: request.context,
             fragments: plan.fragments,
             bounced: plan.bounced,
-            first,
+            digest: digest(request.buffer.part(request.offset, plan.length)),
             offset: request.offset,
             mapped,
             write_to_device: request.write_to_device,

@@ -9,12 +9,12 @@ use crate::transfer::plan::Bounced;
 use crate::verifier::{self, Code};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
-use core::sync::atomic::Ordering;
+use core::sync::atomic::{AtomicU32, Ordering};
 use longshore_core::completion::{CancelAnswer, Cell, Outcome, Owed, Seen, Ticket, Witness};
 use longshore_core::event::{Event, Owner, Rule};
 use longshore_core::machine::{Machine, Promise};
 use longshore_core::{Dispatch, NtStatus};
-use longshore_hardware::{BusAddress, BusRange};
+use longshore_hardware::BusRange;
 
 /// The device a transfer is for: whatever pointer the allocation was given.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
@@ -94,6 +94,30 @@ pub struct CompletionContext(pub usize);
 pub type CompletionRoutine<M> =
     Arc<dyn Fn(&Dispatch, &Adapter<M>, DeviceObject, CompletionContext, DmaCompletionStatus) + Send + Sync>;
 
+/// A number that two pieces of memory have in common only if they are the same bytes in the same order, but for bad
+/// luck: a flush that repeats its map is told from one that does not, and nothing depends on it.
+pub(crate) fn digest(pieces: impl Iterator<Item = BusRange>) -> u64 {
+    let mut last: Option<BusRange> = None;
+    let mut sum = 0u64;
+    let mut take = |range: BusRange| {
+        for word in [range.start().raw(), range.len()] {
+            sum = (sum ^ word).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(29);
+        }
+    };
+    for piece in pieces {
+        // However the same bytes are cut, they are the same.
+        let joined = last
+            .filter(|last| last.end() == piece.start())
+            .and_then(|last| BusRange::new(last.start(), last.len() + piece.len()));
+        if joined.is_none() {
+            last.into_iter().for_each(&mut take);
+        }
+        last = joined.or(Some(piece));
+    }
+    last.into_iter().for_each(&mut take);
+    sum
+}
+
 /// What a map promised.
 pub(crate) struct Mapping<M: Machine> {
     pub(crate) adapter: Adapter<M>,
@@ -104,8 +128,8 @@ pub(crate) struct Mapping<M: Machine> {
     pub(crate) fragments: Vec<BusRange>,
     /// What is to be copied back, or was copied there.
     pub(crate) bounced: Vec<Bounced>,
-    /// The first byte, in the buffer.
-    pub(crate) first: BusAddress,
+    /// The [`digest`] of the piece of the buffer.
+    pub(crate) digest: u64,
     pub(crate) offset: u64,
     pub(crate) mapped: u32,
     pub(crate) write_to_device: bool,
@@ -187,12 +211,22 @@ impl<M: Machine> Mapping<M> {
 
     /// Tells how the transfer ended. Who owns the right to, owns it once.
     pub(crate) fn tell_outcome(&self, dispatch: &Dispatch, machine: &M, owed: Owed) {
+        // Also if the routine unwinds: who waits for it waits no longer.
+        let _paid = Paid(&self.adapter.record().owed);
         if let Some(delivery) = self.cell.redeem(owed, &self.promise(machine)) {
             let outcome = delivery.deliver();
             self.call(dispatch, machine, outcome.verdict.into());
         }
+    }
+}
+
+/// A callback that was owed, until it has run.
+struct Paid<'a>(&'a AtomicU32);
+
+impl Drop for Paid<'_> {
+    fn drop(&mut self) {
         // Release: who sees that nothing is owed also sees what the routine did.
-        self.adapter.record().owed.fetch_sub(1, Ordering::Release);
+        self.0.fetch_sub(1, Ordering::Release);
     }
 }
 

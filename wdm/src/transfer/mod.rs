@@ -253,6 +253,9 @@ pub enum FlushError {
     /// mapping is over all the same, for another flush could do no better, and the channel and its map registers can
     /// be freed.
     Lost,
+    /// The hardware does not stop. Nothing is fixed and nothing is given back: the mapping stays until the hardware
+    /// reports its end, or a later flush finds it quiet.
+    NotQuiet,
     /// The context is not in the state for it.
     Refused(Refusal),
 }
@@ -261,7 +264,7 @@ impl FlushError {
     /// The status the contract has for it.
     pub const fn status(self) -> NtStatus {
         match self {
-            Self::Mismatch | Self::Lost => NtStatus::INVALID_PARAMETER,
+            Self::Mismatch | Self::Lost | Self::NotQuiet => NtStatus::INVALID_PARAMETER,
             Self::Refused(refusal) => refusal.status(),
         }
     }
@@ -276,7 +279,7 @@ impl Refused for FlushError {
         match self {
             Self::Mismatch => Some(Rule("WDM-170")),
             // The memory's own doing, perhaps: the machine is told of it as an event of its own.
-            Self::Lost => None,
+            Self::Lost | Self::NotQuiet => None,
             Self::Refused(refusal) => refusal.broken_rule(),
         }
     }
@@ -291,6 +294,7 @@ impl fmt::Display for FlushError {
         match self {
             Self::Mismatch => f.write_str("the flush does not match its map"),
             Self::Lost => f.write_str("the buffer cannot be written, and what came for it is lost"),
+            Self::NotQuiet => f.write_str("the hardware does not stop"),
             Self::Refused(refusal) => refusal.fmt(f),
         }
     }
