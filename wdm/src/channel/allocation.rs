@@ -170,7 +170,7 @@ impl<M: Machine> Adapter<M> {
         let mut holder = Holder::node(context.record(), self.record().number, device_object);
         let granted = self
             .system()
-            .with(|board| self.grant_now(board, context, request.registers, &mut holder));
+            .with(|board| self.grant_now(board, context, &request, &mut holder));
         match granted {
             Ok((grant, _loose)) => {
                 if let Some(routine) = request.routine {
@@ -191,15 +191,16 @@ impl<M: Machine> Adapter<M> {
         &self,
         board: &mut Board<M>,
         context: &TransferContext,
-        registers: u32,
+        request: &Allocation<M>,
         holder: &mut LinkedList<Holder<M>>,
     ) -> Result<(Grant, LinkedList<Holder<M>>), Refusal> {
         let channel = board.channel(self.channel_number()).ok_or(Refusal::Busy)?;
         let state = self.stored_state(context.record());
         // Registers are taken for a request that will have them, so that none are given back where nobody is served.
         let accepted = !matches!(state::next(state, Input::AllocateNow).1, Answer::Refuse(_));
-        let pool = self.pool_for(registers).filter(|_| accepted && channel.is_free());
-        let run = pool.map(|pool| pool.take(registers).ok_or(()));
+        let count = request.registers;
+        let pool = self.pool_for(count).filter(|_| accepted && channel.is_free());
+        let run = pool.map(|pool| pool.take(count).ok_or(()));
         let input = if channel.is_free() && !matches!(run, Some(Err(()))) {
             Input::AllocateNow
         } else {
@@ -211,6 +212,7 @@ impl<M: Machine> Adapter<M> {
         let registers = run.as_ref().map(Run::base);
         let channel = board.channel(self.channel_number()).ok_or(Refusal::Busy)?;
         let number = channel.grant(holder, run);
+        channel.controls += u32::from(request.routine.is_some());
         Ok((Grant { number, registers }, loose))
     }
 

@@ -30,7 +30,7 @@ struct Cancelled<M: Machine> {
 }
 
 impl<M: Machine> Adapter<M> {
-    /// Serves whoever waits for the channel.
+    /// Serves whoever waits for the channel, and for map registers.
     pub(crate) fn serve(&self, dispatch: &Dispatch) {
         self.system()
             .hardware()
@@ -38,7 +38,22 @@ impl<M: Machine> Adapter<M> {
             .serve(dispatch, self.channel_number());
     }
 
-    /// Tells a driver what it was granted, and does what it answers. Under no lock.
+    /// Leaves whoever waits to the channel's deferred call. Under the lock.
+    fn serve_later(&self, board: &mut Board<M>) {
+        let number = self.channel_number();
+        if let Some(channel) = board.channel(number) {
+            channel.to_serve = true;
+            self.system().hardware().queue(number);
+        }
+    }
+
+    /// The same where a routine of the driver's unwound, and nobody goes on.
+    pub(crate) fn serve_unwound(&self) {
+        self.system().with(|board| self.serve_later(board));
+    }
+
+    /// Tells a driver what it was granted, and does what it answers. Under no lock. The grant has counted the routine
+    /// among those that run; whoever calls this serves those who wait afterwards.
     pub(crate) fn run_control(
         &self,
         dispatch: &Dispatch,
@@ -46,6 +61,10 @@ impl<M: Machine> Adapter<M> {
         device_object: DeviceObject,
         routine: AdapterControl<M>,
     ) {
+        let mut control = Control {
+            adapter: self,
+            returned: false,
+        };
         self.machine().emit(Event::Callback("AdapterControl", 0));
         let granted = Granted {
             device_object,
@@ -55,7 +74,7 @@ impl<M: Machine> Adapter<M> {
         match action {
             IoAllocationAction::KEEP_OBJECT => {}
             IoAllocationAction::DEALLOCATE_OBJECT | IoAllocationAction::DEALLOCATE_OBJECT_KEEP_REGISTERS => {
-                self.release_grant(dispatch, grant.number, action);
+                self.release_grant(grant.number, action);
             }
             // what may be in use is not freed.
             _ => self.machine().emit(Event::Misuse(
@@ -64,6 +83,7 @@ impl<M: Machine> Adapter<M> {
                 NtStatus::INVALID_PARAMETER,
             )),
         }
+        control.returned = true;
     }
 
     /// The registers came for which the holder of the channel waited; unless it was cancelled meanwhile, and then they
@@ -83,6 +103,7 @@ impl<M: Machine> Adapter<M> {
             holder.run = run.take();
             let (state, _) = core.consult(holder.context.state(), Input::Grant);
             holder.context.set_state(state);
+            channel.controls += 1;
             take(&mut channel.without_registers, |_| true)
         });
         drop(run);
@@ -146,8 +167,7 @@ impl<M: Machine> Adapter<M> {
             Some(pool) => pool.stop_waiting(self, grant),
             None => LinkedList::new(),
         };
-        channel.to_serve = true;
-        self.system().hardware().queue(number);
+        self.serve_later(board);
         Ok(Cancelled {
             _waiter: waiting,
             _holder: holder,
@@ -157,32 +177,51 @@ impl<M: Machine> Adapter<M> {
 }
 
 impl<M: Machine> Core<M> {
-    /// Serves whoever waits, until the channel is taken. One server at a time: who frees the channel from inside an
-    /// AdapterControl, or meanwhile elsewhere, leaves the next waiter to the server, so grants never nest (R11).
+    /// Serves whoever waits for the channel until it is taken, and then whoever waits for map registers. Who frees the
+    /// channel from inside an AdapterControl, or meanwhile elsewhere, leaves them all to whoever runs it and serves
+    /// afterwards, so grants never nest (R11).
     pub(crate) fn serve(&self, dispatch: &Dispatch, number: u32) {
-        let mut first = true;
         loop {
-            let next = self
-                .board
-                .with(|board| board.channel(number)?.next_grant(self, first));
-            first = false;
-            let Some((grant, mut waiters)) = next else { return };
+            let next = self.board.with(|board| {
+                let channel = board.channel(number)?;
+                (channel.controls == 0).then(|| channel.next_grant(self))
+            });
+            let Some(next) = next else { return };
+            let Some((grant, mut waiters)) = next else { break };
             if let Some(waiter) = waiters.pop_front() {
                 waiter
                     .adapter
                     .run_control(dispatch, grant, waiter.device_object, waiter.routine);
             }
         }
+        if let Some(pool) = &self.registers {
+            pool.serve(dispatch);
+        }
+    }
+}
+
+/// An AdapterControl that runs. Should it unwind, it is over all the same, and nobody who waits is forgotten.
+struct Control<'a, M: Machine> {
+    adapter: &'a Adapter<M>,
+    returned: bool,
+}
+
+impl<M: Machine> Drop for Control<'_, M> {
+    fn drop(&mut self) {
+        self.adapter.system().with(|board| {
+            if let Some(channel) = board.channel(self.adapter.channel_number()) {
+                channel.controls = channel.controls.saturating_sub(1);
+            }
+            if !self.returned {
+                self.adapter.serve_later(board);
+            }
+        });
     }
 }
 
 impl<M: Machine> Channel<M> {
-    /// The next waiter, now the holder; or nothing, and nobody serves any more.
-    fn next_grant(&mut self, core: &Core<M>, first: bool) -> Option<(Grant, LinkedList<Waiter<M>>)> {
-        if first && self.serving {
-            return None;
-        }
-        self.serving = false;
+    /// The next waiter, now the holder; or nothing.
+    fn next_grant(&mut self, core: &Core<M>) -> Option<(Grant, LinkedList<Waiter<M>>)> {
         if !self.holder.is_empty() {
             return None;
         }
@@ -205,7 +244,7 @@ impl<M: Machine> Channel<M> {
         }
         let (state, _) = core.consult(waiter.context.state(), Input::Grant);
         waiter.context.set_state(state);
-        self.serving = true;
+        self.controls += 1;
         Some((Grant { number, registers }, waiters))
     }
 }

@@ -88,9 +88,9 @@ impl<M: Machine> Adapter<M> {
         Ok(())
     }
 
-    /// Does what an AdapterControl answered, if the channel is still held by its very grant. Whoever ran it serves the
-    /// channel's waiters.
-    pub(crate) fn release_grant(&self, dispatch: &Dispatch, grant: u64, action: IoAllocationAction) {
+    /// Does what an AdapterControl answered, if the channel is still held by its very grant. Whoever ran it serves those
+    /// who wait.
+    pub(crate) fn release_grant(&self, grant: u64, action: IoAllocationAction) {
         let released = self.system().with(|board| {
             let holder = board.channel(self.channel_number())?.holder.front()?;
             let context = TransferContext::of(Arc::clone(&holder.context));
@@ -98,7 +98,7 @@ impl<M: Machine> Adapter<M> {
         });
         match released {
             None => {}
-            Some(Ok(freed)) => self.give_back_registers(dispatch, freed),
+            Some(Ok(freed)) => drop(freed),
             Some(Err(refusal)) => report(self.machine(), "AdapterControl", &refusal),
         }
     }
@@ -139,17 +139,11 @@ impl<M: Machine> Adapter<M> {
         }
     }
 
+    /// First the registers are free again, then somebody is served: whoever is left to a running AdapterControl finds
+    /// them when it is over.
     fn give_back(&self, dispatch: &Dispatch, freed: LinkedList<Holder<M>>) {
-        self.give_back_registers(dispatch, freed);
-        self.serve(dispatch);
-    }
-
-    fn give_back_registers(&self, dispatch: &Dispatch, freed: LinkedList<Holder<M>>) {
-        let registers = freed.iter().any(|holder| holder.run.is_some());
         drop(freed);
-        if registers && let Some(pool) = &self.system().hardware().core.registers {
-            pool.serve(dispatch);
-        }
+        self.serve(dispatch);
     }
 }
 

@@ -47,7 +47,13 @@ impl<M: Machine> MapRegisters<M> {
             first = false;
             let Some((run, mut waiting)) = next else { return };
             if let Some(waiting) = waiting.pop_front() {
+                let mut service = Service {
+                    pool: self,
+                    adapter: &waiting.adapter,
+                    returned: false,
+                };
                 waiting.adapter.registers_came(dispatch, waiting.grant, run);
+                service.returned = true;
             }
         }
     }
@@ -60,5 +66,22 @@ impl<M: Machine> MapRegisters<M> {
         let run = head.and_then(|count| self.grant(pool, count));
         pool.serving = run.is_some();
         Some((run?, take(&mut pool.waiting, |_| true)))
+    }
+}
+
+/// One of those who wait is served. Should that unwind, nobody serves any more, and those behind are left to a deferred
+/// call.
+struct Service<'a, M: Machine> {
+    pool: &'a MapRegisters<M>,
+    adapter: &'a Adapter<M>,
+    returned: bool,
+}
+
+impl<M: Machine> Drop for Service<'_, M> {
+    fn drop(&mut self) {
+        if !self.returned {
+            self.pool.0.pool.with(|pool| pool.serving = false);
+            self.adapter.serve_unwound();
+        }
     }
 }

@@ -128,9 +128,10 @@ pub(crate) struct Channel<M: Machine> {
     pub(crate) without_registers: LinkedList<Waiter<M>>,
     /// The channel became free where nobody could be served: its deferred call is to do it.
     pub(crate) to_serve: bool,
-    /// Whether somebody is serving the waiters. Whoever frees the channel meanwhile leaves them to him, so that
-    /// grants never nest.
-    pub(crate) serving: bool,
+    /// How many AdapterControls of the channel run just now: more than one only if one of them freed it, and somebody
+    /// then asked for it with a routine of his own, now or never. Whoever frees the channel meanwhile leaves all who
+    /// wait to the last of them, so that grants never nest.
+    pub(crate) controls: u32,
     pub(crate) grants: u64,
     /// What the hardware runs: at most one. A job without a callback stays here until its flush, ended or not.
     pub(crate) running: LinkedList<Job<M>>,
@@ -148,7 +149,7 @@ impl<M: Machine> Channel<M> {
             waiters: LinkedList::new(),
             without_registers: LinkedList::new(),
             to_serve: false,
-            serving: false,
+            controls: 0,
             grants: 0,
             running: LinkedList::new(),
             deliveries: LinkedList::new(),

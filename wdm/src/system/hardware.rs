@@ -92,9 +92,6 @@ impl<M: Machine> Core<M> {
             mapping.tell_periods(dispatch, &self.machine, periods);
         }
         if to_serve {
-            if let Some(pool) = &self.registers {
-                pool.serve(dispatch);
-            }
             self.serve(dispatch, number);
         }
     }
