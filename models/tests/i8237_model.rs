@@ -324,6 +324,38 @@ fn a_mask_ends_a_block() {
     assert_eq!(board.step(), Step::Idle);
 }
 
+/// 8237A, "Command Register": a disabled controller serves nobody, also not who has begun a block.
+#[test]
+fn disabling_the_controller_ends_a_block() {
+    let mut board = Board::with_block();
+    board.out(&[(0x0b, 0x85)]);
+    board.begin();
+    assert_eq!(board.step(), Step::Worked, "the block goes on without a request");
+    board.out(&[(0x08, 0x04)]);
+    assert_eq!(board.step(), Step::Idle);
+    board.out(&[(0x08, 0)]);
+    assert_eq!(board.step(), Step::Idle);
+}
+
+/// 8237A, "Memory-to-Memory": a transfer begins with a read. Decided here: also where an earlier one was switched off
+/// between its read and its write.
+#[test]
+fn a_copy_that_is_switched_on_again_begins_with_a_read() {
+    let mut board = Board::with_block();
+    board.memory.0.lock().unwrap()[0x1000..0x1002].copy_from_slice(&[0x11, 0x22]);
+    let source = [(0x0b, 0x88), (0x87, 0), (0x00, 0), (0x00, 0x10), (0x01, 7), (0x01, 0)];
+    board.out(&source);
+    board.out(&[(0x0b, 0x85), (0x08, 0x01), (0x09, 4)]);
+    assert_eq!(board.step(), Step::Worked);
+    assert_eq!(board.dma.read(0x0d), Ok(0x11));
+    board.out(&[(0x08, 0), (0x08, 0x01)]);
+    assert_eq!(board.step(), Step::Worked);
+    assert_eq!(board.dma.read(0x0d), Ok(0x22));
+    assert_eq!(board.memory.0.lock().unwrap()[..2], [0, 0], "nothing was written yet");
+    assert_eq!(board.step(), Step::Worked);
+    assert_eq!(board.memory.0.lock().unwrap()[..2], [0x22, 0]);
+}
+
 /// Decided here: controller 1 gets no bus through a channel 4 that is not in cascade mode.
 #[test]
 fn channel_4_passes_nothing_on_in_another_mode() {

@@ -78,6 +78,8 @@ pub(crate) struct Finding {
 pub(crate) struct BrokenReport {
     /// Its name.
     pub(crate) name: String,
+    /// The suite that checked it.
+    pub(crate) suite: String,
     /// What is wrong with it.
     pub(crate) flaw: String,
     /// Whether it was caught under its rule.
@@ -270,6 +272,7 @@ mod tests {
         };
         let broken = |name: &str, caught| BrokenReport {
             name: name.to_owned(),
+            suite: String::new(),
             flaw: String::new(),
             caught,
             rule: String::new(),

@@ -171,6 +171,7 @@ fn judge((exhibit, ended): (&Exhibit, Ended)) -> BrokenReport {
         .cloned();
     BrokenReport {
         name: exhibit.target.name.clone(),
+        suite: exhibit.target.suite.to_owned(),
         flaw: exhibit.flaw.to_owned(),
         caught: finding.is_some(),
         rule: exhibit.rule.to_owned(),

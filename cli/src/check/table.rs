@@ -1,10 +1,11 @@
 //! The text that a check prints.
 
-use super::json::{BrokenReport, Document, PageReport, TargetReport};
+use super::json::{BrokenReport, Document, Finding, PageReport, TargetReport};
 use crate::console::{Console, Failure};
 
-/// The finding that is shown in full if there is a choice: its page is the one about aborting.
-const SHOWN: &str = "SEED-004-6";
+/// The findings that are shown in full if there is a choice, the first of a suite that was asked for: their pages are
+/// those about aborting and about the completion routine.
+const SHOWN: [&str; 2] = ["SEED-004-6", "SEED-001-10"];
 
 /// One line: what was observed of a page.
 pub(super) fn page(page: &PageReport, console: &mut Console) -> Result<(), Failure> {
@@ -26,7 +27,7 @@ pub(super) fn print(document: &Document, console: &mut Console) -> Result<(), Fa
     for (table, coverage) in document.coverage() {
         console.line(format_args!("{}: {coverage}", table.name()))?;
     }
-    gallery(&document.broken, console)?;
+    gallery(document, console)?;
     // The last line speaks of the targets only, and would read as clean.
     let failures = document.failures();
     if !failures.is_empty() {
@@ -108,7 +109,8 @@ pub(super) fn findings(target: &TargetReport, console: &mut Console) -> Result<(
 }
 
 /// What is broken on purpose, and one finding of it.
-fn gallery(broken: &[BrokenReport], console: &mut Console) -> Result<(), Failure> {
+fn gallery(document: &Document, console: &mut Console) -> Result<(), Failure> {
+    let broken = &document.broken;
     let caught = broken.iter().filter(|broken| broken.caught).count();
     console.line(format_args!(
         "broken implementations: {}, caught: {caught}",
@@ -124,16 +126,59 @@ fn gallery(broken: &[BrokenReport], console: &mut Console) -> Result<(), Failure
             missed.rule, missed.name, missed.flaw
         ))?;
     }
-    let mut shown = broken.iter().filter(|broken| broken.finding.is_some());
-    let shown = broken
-        .iter()
-        .find(|broken| broken.rule == SHOWN && broken.finding.is_some())
-        .or_else(|| shown.next());
-    if let Some((broken, finding)) = shown.and_then(|broken| Some((broken, broken.finding.as_ref()?))) {
+    if let Some((broken, finding)) = shown(document) {
         console.line("")?;
         console.heading(format_args!("one of them: {} ({})", broken.name, broken.flaw))?;
         console.line(&finding.explained)?;
         console.line("")?;
     }
     Ok(())
+}
+
+/// The finding that is shown in full: one of a suite that was asked for, where the gallery has something of it.
+fn shown(document: &Document) -> Option<(&BrokenReport, &Finding)> {
+    let asked = |broken: &BrokenReport| document.targets.iter().any(|target| target.suite == broken.suite);
+    let liked = |broken: &BrokenReport| SHOWN.iter().position(|rule| *rule == broken.rule);
+    let found = document.broken.iter();
+    found
+        .filter_map(|broken| Some((broken, broken.finding.as_ref()?)))
+        .min_by_key(|(broken, _)| (!asked(broken), liked(broken).unwrap_or(SHOWN.len())))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A document in which targets of these suites were checked, and which shows the example that it names.
+    fn example(suites: &[&str]) -> Option<String> {
+        let target = |suite: &&str| TargetReport::lost("a", suite, 1, Finding::lost("", None));
+        let broken = |suite: &str, rule: &str, found: bool| BrokenReport {
+            name: rule.to_owned(),
+            suite: suite.to_owned(),
+            flaw: String::new(),
+            caught: found,
+            rule: rule.to_owned(),
+            finding: found.then(|| Finding::lost("", None)),
+            found: Vec::new(),
+        };
+        let gallery = vec![
+            broken("provider", "R1", true),
+            broken("provider", SHOWN[0], true),
+            broken("controller", "R2", true),
+            broken("controller", SHOWN[1], true),
+            broken("client", "R3", false),
+        ];
+        let document = Document::new(vec![], suites.iter().map(target).collect(), gallery);
+        shown(&document).map(|(broken, _)| broken.rule.clone())
+    }
+
+    #[test]
+    fn the_example_is_of_a_suite_that_was_asked_for() {
+        assert_eq!(example(&["controller"]).as_deref(), Some(SHOWN[1]));
+        assert_eq!(example(&["provider"]).as_deref(), Some(SHOWN[0]));
+        assert_eq!(example(&["controller", "provider"]).as_deref(), Some(SHOWN[0]));
+        // The gallery has nothing of these, or has found nothing.
+        assert_eq!(example(&["miniport"]).as_deref(), Some(SHOWN[0]));
+        assert_eq!(example(&["client"]).as_deref(), Some(SHOWN[0]));
+    }
 }
