@@ -325,8 +325,6 @@ fn whoever_waits_behind_one_that_only_passes_through_is_served() {
 }
 
 /// What the controller does not reach is no place to bounce through.
-///
-/// Proves: WDM-107.
 #[test]
 fn registers_out_of_the_controllers_reach_are_never_used() {
     narrow(0, Habits::default(), |bench, passive| {
