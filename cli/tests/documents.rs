@@ -1,4 +1,5 @@
 //! What the documents tell people to type.
+#![allow(clippy::unwrap_used)] // What reads the documents is a test too.
 
 mod support;
 

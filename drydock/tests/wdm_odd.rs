@@ -14,8 +14,9 @@ use longshore_drydock::reference::{CancelStyle, ReferenceController};
 use longshore_wdm::{
     Controller, ControllerAttributes, DmaCompletionStatus, InterruptType, MapRequest, Program, ProgramError,
 };
-use std::sync::Arc;
+use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 
 /// A controller with the habits of some that were seen in the field.
 struct Odd {
@@ -32,6 +33,10 @@ struct Odd {
     confused: bool,
     /// Channels beyond the last one interrupt, without end.
     babbles: bool,
+    /// Ends are told of only two at a time. One register read quiets the line for both (RL-24).
+    pairs: bool,
+    read: Mutex<VecDeque<(u32, InterruptType)>>,
+    told_one: AtomicBool,
 }
 
 impl Odd {
@@ -45,7 +50,24 @@ impl Odd {
             mute: false,
             confused: false,
             babbles: false,
+            pairs: false,
+            read: Mutex::default(),
+            told_one: AtomicBool::new(false),
         }
+    }
+}
+
+impl Odd {
+    /// One of two ends, or the second where the first was told already. Until there are two there is none.
+    fn one_of_a_pair(&self) -> Option<(u32, InterruptType)> {
+        let mut read = self.read.lock().unwrap();
+        read.extend(std::iter::from_fn(|| self.inner.interrupt()));
+        let told_one = self.told_one.load(Ordering::Relaxed);
+        if read.len() < 2 && !told_one {
+            return None;
+        }
+        self.told_one.store(!told_one, Ordering::Relaxed);
+        read.pop_front()
     }
 }
 
@@ -84,6 +106,9 @@ impl Controller for Odd {
     }
 
     fn interrupt(&self) -> Option<(u32, InterruptType)> {
+        if self.pairs {
+            return self.one_of_a_pair();
+        }
         if self.stale.swap(false, Ordering::Relaxed) {
             return Some((0, InterruptType::Completion));
         }
@@ -233,6 +258,50 @@ fn a_cancel_that_nobody_asked_for_is_an_error() {
             assert_eq!(verdict, Some(Verdict::Failed(Cause::DEVICE)));
             assert_eq!(told.list(), [DmaCompletionStatus::ERROR]);
             free(bench, passive, &adapter, &context);
+        },
+    );
+}
+
+/// Two channels that one interrupt tells of: the line is quiet after the first report, and the second comes all the same.
+///
+/// Proves: RL-24.
+#[test]
+fn one_interrupt_tells_of_every_channel() {
+    on_odd(
+        |odd| odd.pairs = true,
+        |bench, passive| {
+            let channels = [bench.adapter(passive, false), bench.other_adapter(passive)];
+            let buffers = [bench.buffer(8), bench.buffer(8)];
+            let contexts = channels.each_ref().map(|adapter| ready(passive, adapter));
+            let told = channels
+                .each_ref()
+                .map(|_| Arc::new(bench.machine.signal(passive, "told")));
+            bench.port.supply(&[1; 8]);
+            bench.other.supply(&[2; 8]);
+            for (index, adapter) in channels.iter().enumerate() {
+                allocate(bench, passive, adapter, &contexts[index]).unwrap();
+                let signal = Arc::clone(&told[index]);
+                let segments = [buffers[index].range()];
+                let request = MapRequest {
+                    completion: Some(Arc::new(move |_, _, _, _, status| {
+                        assert_eq!(status, DmaCompletionStatus::COMPLETE);
+                        signal.set();
+                    })),
+                    ..MapRequest::new(Segments::new(&segments), 8, false)
+                };
+                adapter
+                    .map_transfer(&*passive, &contexts[index], request)
+                    .unwrap();
+            }
+            // Nobody asks the controller from here on but the handler of its interrupt.
+            for signal in &told {
+                let _ = signal.wait(passive);
+            }
+            for ((adapter, context), buffer) in channels.iter().zip(&contexts).zip(&buffers) {
+                let verdict = flush(adapter, &*passive, context, buffer.range(), 8, false);
+                assert_eq!(verdict, Some(Verdict::Completed));
+                free(bench, passive, adapter, context);
+            }
         },
     );
 }

@@ -343,7 +343,14 @@ fn disabling_the_controller_ends_a_block() {
 fn a_copy_that_is_switched_on_again_begins_with_a_read() {
     let mut board = Board::with_block();
     board.memory.0.lock().unwrap()[0x1000..0x1002].copy_from_slice(&[0x11, 0x22]);
-    let source = [(0x0b, 0x88), (0x87, 0), (0x00, 0), (0x00, 0x10), (0x01, 7), (0x01, 0)];
+    let source = [
+        (0x0b, 0x88),
+        (0x87, 0),
+        (0x00, 0),
+        (0x00, 0x10),
+        (0x01, 7),
+        (0x01, 0),
+    ];
     board.out(&source);
     board.out(&[(0x0b, 0x85), (0x08, 0x01), (0x09, 4)]);
     assert_eq!(board.step(), Step::Worked);
@@ -351,7 +358,11 @@ fn a_copy_that_is_switched_on_again_begins_with_a_read() {
     board.out(&[(0x08, 0), (0x08, 0x01)]);
     assert_eq!(board.step(), Step::Worked);
     assert_eq!(board.dma.read(0x0d), Ok(0x22));
-    assert_eq!(board.memory.0.lock().unwrap()[..2], [0, 0], "nothing was written yet");
+    assert_eq!(
+        board.memory.0.lock().unwrap()[..2],
+        [0, 0],
+        "nothing was written yet"
+    );
     assert_eq!(board.step(), Step::Worked);
     assert_eq!(board.memory.0.lock().unwrap()[..2], [0x22, 0]);
 }

@@ -1,6 +1,7 @@
 //! The project's own chores.
 
 mod citations;
+mod codes;
 mod links;
 mod rules;
 mod seeds;
@@ -12,8 +13,9 @@ use std::process::ExitCode;
 const USAGE: &str = "usage: cargo xtask rules|tables [--update]
 
   rules            counts how each rule of the ledger is held, lists the open ones, and fails when a test cites a
-                   number that does not exist, a claim has no test, a page links to something that is not there,
-                   or the page of the tables is not what they say
+                   number that does not exist, a claim has no test, a code of the verifier has none that bears its
+                   number, a page links to something that is not there, or the page of the tables is not
+                   what they say
   rules --update   first turns `open` into `test` for every rule that a test cites
   tables           prints the tables of the state machines
   tables --update  writes them to their page";

@@ -1,7 +1,7 @@
 //! Holds the rules ledger against the tests.
 
 use crate::citations::{self, Citation};
-use crate::{links, seeds, tables};
+use crate::{codes, links, seeds, tables};
 use longshore_drydock::rules::{Entry, FAMILIES, Held, parse};
 use std::io::{self, Write};
 use std::path::Path;
@@ -56,6 +56,7 @@ pub(crate) fn check(root: &Path) -> ExitCode {
         ));
     }
     wrong.extend(seeds::wrong(root, &citations));
+    wrong.extend(codes::untested(root));
     wrong.extend(links::dead(root));
     wrong.extend(tables::stale(root));
     if let Err(error) = print(&said, &mut io::stdout().lock()) {

@@ -74,6 +74,7 @@ pub(crate) fn bench_of(machine: &Machine, passive: &Passive, ports: impl Registe
         machine: machine.clone(),
         system: SystemDma::register(passive, machine, setup).unwrap(),
         port: Port::default(),
+        other: Port::default(),
     }
 }
 

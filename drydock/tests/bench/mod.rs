@@ -25,6 +25,9 @@ pub(crate) const DEVICE: DeviceObject = DeviceObject(0x1234);
 /// The line on which the device asks.
 const LINE: u32 = 1;
 
+/// The line of another device.
+const OTHER_LINE: u32 = 0;
+
 /// Some bytes of the machine's.
 pub(crate) type Buffer = Lease<Memory>;
 
@@ -34,6 +37,8 @@ pub(crate) struct Bench {
     pub(crate) system: SystemDma<Machine>,
     /// The far end of channel 0.
     pub(crate) port: Port,
+    /// The far end of channel 1.
+    pub(crate) other: Port,
 }
 
 impl Bench {
@@ -59,7 +64,7 @@ impl Bench {
         };
         let options = Options::new().style(style).interrupts(interrupts);
         let device = ReferenceDevice::new(options);
-        let port = device.port(LINE);
+        let (port, other) = (device.port(LINE), device.port(OTHER_LINE));
         let registers = machine.attach("dma", Box::new(device), std::slice::from_ref(&line));
         let controller = ReferenceController::new(registers, machine.memory(), options);
         let system = SystemDma::register(passive, machine, Setup::new(wrap(controller)).line(line)).unwrap();
@@ -67,6 +72,7 @@ impl Bench {
             machine: machine.clone(),
             system,
             port,
+            other,
         }
     }
 
@@ -82,6 +88,16 @@ impl Bench {
 
     pub(crate) fn adapter(&self, passive: &Passive, looped: bool) -> Adapter<Machine> {
         self.system.adapter(passive, Self::description(looped)).unwrap()
+    }
+
+    /// The adapter of channel 1.
+    pub(crate) fn other_adapter(&self, passive: &Passive) -> Adapter<Machine> {
+        let description = DeviceDescription {
+            channel: 1,
+            request_line: OTHER_LINE,
+            ..Self::description(false)
+        };
+        self.system.adapter(passive, description).unwrap()
     }
 
     pub(crate) fn buffer(&self, len: u64) -> Buffer {

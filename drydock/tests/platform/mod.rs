@@ -47,6 +47,7 @@ pub(crate) fn register(
         machine: machine.clone(),
         system: SystemDma::register(passive, machine, setup).unwrap(),
         port: Port::default(),
+        other: Port::default(),
     }
 }
 
