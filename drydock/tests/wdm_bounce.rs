@@ -4,7 +4,7 @@
 mod bench;
 
 use bench::DEVICE;
-use bench::driver::{STYLES, flush, ready};
+use bench::driver::{STYLES, flush, flush_all, ready};
 use bench::narrow::{Habits, Narrow, REACH, narrow, narrow_run, request};
 use longshore_core::Passive;
 use longshore_core::completion::Verdict;
@@ -307,7 +307,7 @@ fn a_short_list_makes_the_map_short() {
             assert_eq!(mapped as usize, 8 * room);
             assert_eq!(bench.programs(), [list.elements().to_vec()]);
             assert_eq!(list.elements()[0], one.range());
-            flush(&adapter, &*passive, &context, one.range(), mapped, false);
+            flush_all(&adapter, &*passive, &context, &segments, mapped, false);
         }
         bench.free(passive, &adapter, &context);
     });

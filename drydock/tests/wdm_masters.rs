@@ -4,7 +4,7 @@
 mod bench;
 
 use bench::DEVICE;
-use bench::driver::{flush, misuses, ready};
+use bench::driver::{flush, flush_all, misuses, ready};
 use bench::narrow::{Habits, Narrow, REACH, narrow, narrow_run, request};
 use longshore_core::machine::Machine as _;
 use longshore_core::{Dispatch, NtStatus, Passive};
@@ -113,7 +113,7 @@ fn many_transfers_of_a_bus_master_are_under_way_at_once() {
         let early = free_registers(bench, passive, &adapter, bases[0], 2);
         assert_eq!(early, Err(Refusal::StillMapped), "WDM-194: only after the flush");
         assert_eq!(
-            flush(&adapter, &*passive, &contexts[0], near.range(), 32, true),
+            flush_all(&adapter, &*passive, &contexts[0], &buffers[0], 32, true),
             None
         );
         let take = list(passive, &adapter, &contexts[1], request(&buffers[1], 32, false)).unwrap();
@@ -122,7 +122,7 @@ fn many_transfers_of_a_bus_master_are_under_way_at_once() {
                 .write(element.start(), &vec![byte; element.len() as usize])
                 .unwrap();
         }
-        flush(&adapter, &*passive, &contexts[1], far.range(), 32, false);
+        flush_all(&adapter, &*passive, &contexts[1], &buffers[1], 32, false);
         assert_eq!(bytes(buffers[1]), [[0x33; 16], [0x44; 16]].concat());
         let wrong = free_registers(bench, passive, &adapter, bases[0], 1);
         assert_eq!(wrong, Err(Refusal::WrongCount));

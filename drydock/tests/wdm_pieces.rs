@@ -4,7 +4,7 @@
 mod bench;
 
 use bench::DEVICE;
-use bench::driver::{flush, ready};
+use bench::driver::{flush_all, ready};
 use bench::narrow::{Habits, Narrow, REACH, REGISTERS, narrow, request};
 use longshore_core::Passive;
 use longshore_core::machine::Machine as _;
@@ -202,12 +202,12 @@ fn a_map_readies_memory_and_starts_the_controller_and_a_flush_gives_it_back() {
             bench.machine.relax();
         }
         assert_eq!(bench.port.taken(), [[1; 8], [2; 8]].concat());
-        flush(&adapter, &*passive, &context, near.range(), 16, true);
+        flush_all(&adapter, &*passive, &context, &segments, 16, true);
         // What the device writes is what the CPU reads from the flush on.
         bench.port.supply(&pattern(16));
         bench.map_and_wait(passive, &adapter, &context, request(&segments, 16, false));
         assert_eq!(bench.read(far.range()), [2; 8]);
-        flush(&adapter, &*passive, &context, near.range(), 16, false);
+        flush_all(&adapter, &*passive, &context, &segments, 16, false);
         assert_eq!(both(), pattern(16));
         bench.free(passive, &adapter, &context);
     });

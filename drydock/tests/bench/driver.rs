@@ -100,9 +100,20 @@ pub(crate) fn flush<'l>(
     length: u32,
     write_to_device: bool,
 ) -> Option<Verdict> {
-    let segments = [range];
+    flush_all(adapter, level, context, &[range], length, write_to_device)
+}
+
+/// The same for a buffer of several pieces.
+pub(crate) fn flush_all<'l>(
+    adapter: &Adapter<Machine>,
+    level: impl Into<AtMostDispatch<'l>>,
+    context: &TransferContext,
+    pieces: &[BusRange],
+    length: u32,
+    write_to_device: bool,
+) -> Option<Verdict> {
     let request = FlushRequest {
-        buffer: Segments::new(&segments),
+        buffer: Segments::new(pieces),
         offset: 0,
         length,
         write_to_device,

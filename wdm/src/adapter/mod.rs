@@ -220,8 +220,7 @@ impl<M: Machine> Adapter<M> {
 
     /// A context for one request of version 1 or 2, ready at once.
     pub(crate) fn context_of_its_own(&self) -> TransferContext {
-        let context = TransferContext::of(Arc::new(Record::older(self.0.number)));
-        context
+        TransferContext::of(Arc::new(Record::older(self.0.number)))
     }
 
     /// What the device said about its transfers.
