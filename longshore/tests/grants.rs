@@ -97,7 +97,7 @@ fn a_routine_that_panics_takes_nobody_with_it() {
         let mut granted = [0; 2].map(|_: u32| heard.recv_timeout(LONG).unwrap());
         granted.sort_unstable();
         assert_eq!(granted, [1, 2]);
-        drain(passive, &[&first, &second]);
+        drain(machine, passive, &[&first, &second]);
     });
 }
 
@@ -132,16 +132,18 @@ fn a_routine_that_panics_when_its_registers_come_takes_nobody_with_it() {
             second.free_channel(dispatch, &own).unwrap();
         });
         assert_eq!(heard.recv_timeout(LONG).unwrap(), 1);
-        drain(passive, &[&first, &second]);
+        drain(machine, passive, &[&first, &second]);
     });
 }
 
-/// Waits until nobody holds a channel: what a routine told is before its answer is acted on.
-fn drain(passive: &Passive, adapters: &[&Adapter<Machine>]) {
+/// Waits until what was granted before is over: a channel is granted in turn, so the next grant says so.
+fn drain(machine: &Machine, passive: &mut Passive, adapters: &[&Adapter<Machine>]) {
+    let (told, heard) = channel();
     for adapter in adapters {
-        while adapter.holder(None).is_some() {
-            std::thread::sleep(Duration::from_millis(1));
-        }
-        adapter.wait_for_callbacks(passive);
+        let context = ready(passive, adapter);
+        machine.raise(passive, |dispatch| {
+            ask(dispatch, adapter, &context, telling(0, 0, &told));
+        });
+        assert_eq!(heard.recv_timeout(LONG).unwrap(), 0);
     }
 }
