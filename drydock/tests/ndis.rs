@@ -6,24 +6,26 @@ mod bench;
 use bench::{Bench, expect_finding, explore, one, strike_everywhere};
 use longshore_core::machine::Machine as _;
 use longshore_core::scatter::Segments;
-use longshore_core::{Event, Passive};
+use longshore_core::{Event, Passive, Rule};
 use longshore_drydock::machine::{Machine, What};
 use longshore_drydock::reference::CancelStyle;
 use longshore_drydock::{Plan, Run};
 use longshore_hardware::DmaMemory;
 use longshore_ndis::{
-    Assigned, Completed, Direction, DmaChannel, DmaDescription, NdisStatus, RegisterError, WhyNotSetUp,
-    register_dma_channel,
+    Assigned, Attributes, Completed, Direction, DmaChannel, DmaDescription, Miniport, NdisStatus,
+    RegisterError, Registration, WhyNotSetUp,
 };
-use longshore_wdm::DmaWidth;
+use longshore_wdm::AdapterError;
 use std::sync::{Arc, Mutex};
 
 use Direction::{ReadFromDevice, WriteToDevice};
 
-const SUCCESS: Completed = Completed {
-    status: NdisStatus::SUCCESS,
-    residual: 0,
-};
+/// What a completion said.
+fn said<B>(completed: Completed<B>) -> (NdisStatus, u32) {
+    (completed.status, completed.residual)
+}
+
+const SUCCESS: (NdisStatus, u32) = (NdisStatus::SUCCESS, 0);
 
 fn assigned() -> Assigned {
     let description = Bench::description(false);
@@ -34,12 +36,41 @@ fn assigned() -> Assigned {
     }
 }
 
-fn register(bench: &Bench, passive: &Passive) -> DmaChannel<Machine> {
-    let description = DmaDescription {
-        width: DmaWidth::BITS_8,
-        ..DmaDescription::default()
-    };
-    register_dma_channel(passive, &bench.system, assigned(), description, 64).unwrap()
+/// A miniport that runs, and its channel.
+struct Nic {
+    miniport: Miniport<Machine>,
+    channel: DmaChannel<Machine>,
+}
+
+impl Nic {
+    fn start(bench: &Bench, passive: &Passive) -> Self {
+        Self::described(bench, passive, DmaDescription::default()).unwrap()
+    }
+
+    fn described(
+        bench: &Bench,
+        passive: &Passive,
+        description: DmaDescription,
+    ) -> Result<Self, RegisterError> {
+        let miniport = Miniport::new(&bench.platform, Some(assigned()));
+        let registration = Registration {
+            description,
+            ..Registration::new(64)
+        };
+        let channel = miniport.initialize(passive, || {
+            assert!(miniport.set_attributes(passive, Attributes::SUBORDINATE));
+            miniport.register_dma_channel(passive, registration)
+        });
+        let channel = channel.map_err(|failed| failed.why.unwrap())?;
+        Ok(Self { miniport, channel })
+    }
+
+    fn halt(self, passive: &Passive) {
+        let Self { miniport, channel } = self;
+        miniport
+            .halt(passive, || channel.deregister(passive).unwrap())
+            .unwrap();
+    }
 }
 
 /// Waits until the NIC would signal, which here is when so many bytes went through its port.
@@ -62,28 +93,27 @@ fn misuses(run: &Run) -> Vec<(&'static str, &'static str)> {
 fn set_up_and_complete_both_directions() {
     for interrupts in [true, false] {
         let runs = explore(150, CancelStyle::Honest, interrupts, |bench, passive| {
-            let channel = register(bench, passive);
+            let nic = Nic::start(bench, passive);
+            let channel = &nic.channel;
             let buffer = bench.buffer(16);
             let segments = [buffer.range()];
             let memory = bench.machine.memory();
             memory.write(buffer.address(), b"0123456789abcdef").unwrap();
-            let set_up = channel.set_up(&*passive, Segments::new(&segments), 4, 8, WriteToDevice);
+            let set_up = channel.set_up(&*passive, &segments, 4, 8, WriteToDevice);
             let set_up = set_up.unwrap();
             wait_for_nic(bench, 8);
-            assert_eq!(set_up.complete(&*passive), SUCCESS);
+            assert_eq!(said(set_up.complete(&*passive).unwrap()), SUCCESS);
             assert_eq!(bench.port.taken(), b"456789ab");
             bench.port.supply(b"XYZZY");
             bench.machine.raise(passive, |dispatch| {
-                let set_up = channel
-                    .set_up(dispatch, Segments::new(&segments), 1, 5, ReadFromDevice)
-                    .unwrap();
+                let set_up = channel.set_up(dispatch, &segments, 1, 5, ReadFromDevice).unwrap();
                 wait_for_nic(bench, 13);
-                assert_eq!(set_up.complete(dispatch), SUCCESS);
+                assert_eq!(said(set_up.complete(dispatch).unwrap()), SUCCESS);
             });
             let mut bytes = [0; 16];
             memory.read(buffer.address(), &mut bytes).unwrap();
             assert_eq!(&bytes, b"0XYZZY6789abcdef");
-            channel.deregister(passive).unwrap();
+            nic.halt(passive);
         });
         for run in runs {
             assert_eq!(misuses(&run), []);
@@ -95,18 +125,19 @@ fn set_up_and_complete_both_directions() {
 #[test]
 fn touching_before_complete_is_a_finding() {
     let run = one(Plan::straight(), CancelStyle::Honest, true, |bench, passive| {
-        let channel = register(bench, passive);
+        let nic = Nic::start(bench, passive);
+        let channel = &nic.channel;
         let buffer = bench.buffer(4);
         let segments = [buffer.range()];
         bench.port.supply(&[3; 4]);
         let set_up = channel
-            .set_up(&*passive, Segments::new(&segments), 0, 4, ReadFromDevice)
+            .set_up(&*passive, &segments, 0, 4, ReadFromDevice)
             .unwrap();
         wait_for_nic(bench, 4);
         // All bytes are there; they are still not ours.
         let mut byte = [0];
         bench.machine.memory().read(buffer.address(), &mut byte).unwrap();
-        assert_eq!(set_up.complete(&*passive), SUCCESS);
+        assert_eq!(said(set_up.complete(&*passive).unwrap()), SUCCESS);
     });
     expect_finding(&run, "SEED-002-9");
 }
@@ -115,12 +146,11 @@ fn touching_before_complete_is_a_finding() {
 #[test]
 fn a_send_buffer_stays_the_device_s_until_complete() {
     let run = one(Plan::straight(), CancelStyle::Honest, true, |bench, passive| {
-        let channel = register(bench, passive);
+        let nic = Nic::start(bench, passive);
+        let channel = &nic.channel;
         let buffer = bench.buffer(4);
         let segments = [buffer.range()];
-        let set_up = channel
-            .set_up(&*passive, Segments::new(&segments), 0, 4, WriteToDevice)
-            .unwrap();
+        let set_up = channel.set_up(&*passive, &segments, 0, 4, WriteToDevice).unwrap();
         bench.machine.memory().write(buffer.address(), &[1]).unwrap();
         let _ = set_up.complete(&*passive);
     });
@@ -129,16 +159,19 @@ fn a_send_buffer_stays_the_device_s_until_complete() {
 
 /// A receive that is completed by an intruder, and early by the thread: one of them wins.
 fn completed_twice(bench: &Bench, passive: &mut Passive) {
-    let channel = Arc::new(register(bench, passive));
+    let nic = Arc::new(Nic::start(bench, passive));
+    let channel = &nic.channel;
     let buffer = bench.buffer(12);
     let segments = [buffer.range()];
     bench.port.supply(&[7; 12]);
     let set_up = channel.setup_dma_transfer(&*passive, Segments::new(&segments), 0, 12, false);
     assert_eq!(set_up, NdisStatus::SUCCESS);
     let won = Arc::new(Mutex::new(Vec::new()));
-    let (other, note) = (Arc::clone(&channel), Arc::clone(&won));
+    let (other, note) = (Arc::clone(&nic), Arc::clone(&won));
     bench.machine.arm(move |dispatch| {
-        let status = other.complete_dma_transfer(dispatch, Segments::new(&segments), 0, 12, false);
+        let status = other
+            .channel
+            .complete_dma_transfer(dispatch, Segments::new(&segments), 0, 12, false);
         note.lock().unwrap().push(status);
     });
     for _ in 0..4 {
@@ -157,6 +190,10 @@ fn completed_twice(bench: &Bench, passive: &mut Passive) {
         .filter(|status| *status == NdisStatus::SUCCESS)
         .count();
     assert!(succeeded <= 1 && (succeeded == 0 || moved == 12));
+    bench.machine.disarm();
+    if let Ok(nic) = Arc::try_unwrap(nic) {
+        nic.halt(passive);
+    }
 }
 
 /// Proves: NDIS-044, NDIS-045, SEED-002-7, RL-09.
@@ -179,12 +216,13 @@ fn an_early_completion_cuts_and_a_second_one_touches_nothing() {
 #[test]
 fn bad_arguments_and_second_transfers_are_refused_at_once() {
     let runs = explore(30, CancelStyle::Honest, true, |bench, passive| {
-        let channel = register(bench, passive);
+        let nic = Nic::start(bench, passive);
+        let channel = &nic.channel;
         let (buffer, other) = (bench.buffer(80), bench.buffer(80));
         let (segments, others) = ([buffer.range()], [other.range()]);
         let refused = |offset, length| {
             let level = Passive::now(&bench.machine).unwrap();
-            let result = channel.set_up(&level, Segments::new(&segments), offset, length, WriteToDevice);
+            let result = channel.set_up(&level, &segments, offset, length, WriteToDevice);
             let error = result.map(drop).unwrap_err();
             assert_eq!(error.status, NdisStatus::RESOURCES);
             error.reason
@@ -207,6 +245,7 @@ fn bad_arguments_and_second_transfers_are_refused_at_once() {
         wait_for_nic(bench, 8);
         let right = channel.complete_dma_transfer(level, Segments::new(&segments), 0, 8, false);
         assert_eq!(right, NdisStatus::SUCCESS, "the refused calls disturbed nothing");
+        nic.halt(passive);
     });
     for run in runs {
         let mismatch = ("NdisMCompleteDmaTransfer", "NDIS-043");
@@ -218,19 +257,20 @@ fn bad_arguments_and_second_transfers_are_refused_at_once() {
 #[test]
 fn the_counter_tells_what_is_left_also_after_completing() {
     explore(30, CancelStyle::Honest, true, |bench, passive| {
-        let channel = register(bench, passive);
+        let nic = Nic::start(bench, passive);
+        let channel = &nic.channel;
         let buffer = bench.buffer(16);
         let segments = [buffer.range()];
         assert_eq!(channel.read_counter(&*passive), 0);
         bench.port.supply(&[1; 10]);
         let set_up = channel
-            .set_up(&*passive, Segments::new(&segments), 0, 16, ReadFromDevice)
+            .set_up(&*passive, &segments, 0, 16, ReadFromDevice)
             .unwrap();
         wait_for_nic(bench, 10);
         while set_up.remaining(&*passive) != 6 {
             bench.machine.relax();
         }
-        let completed = set_up.complete(&*passive);
+        let completed = set_up.complete(&*passive).unwrap();
         assert_eq!((completed.status, completed.residual), (NdisStatus::RESOURCES, 6));
         assert_eq!(channel.read_counter(&*passive), 6);
     });
@@ -240,22 +280,19 @@ fn the_counter_tells_what_is_left_also_after_completing() {
 #[test]
 fn a_channel_is_claimed_by_one_miniport() {
     explore(1, CancelStyle::Honest, true, |bench, passive| {
-        let first = register(bench, passive);
-        let description = DmaDescription::default();
-        let again = register_dma_channel(passive, &bench.system, assigned(), description, 64);
-        assert_eq!(again.map(drop), Err(RegisterError::ResourceConflict));
-        assert_eq!(
-            RegisterError::ResourceConflict.status(),
-            NdisStatus::RESOURCE_CONFLICT
-        );
+        let first = Nic::start(bench, passive);
+        let again = Nic::described(bench, passive, DmaDescription::default());
+        assert_eq!(again.map(drop), Err(RegisterError::Conflict));
+        assert_eq!(RegisterError::Conflict.status(), NdisStatus::RESOURCE_CONFLICT);
         let beyond = DmaDescription {
             channel: Some(77),
-            ..description
+            ..DmaDescription::default()
         };
-        let beyond = register_dma_channel(passive, &bench.system, assigned(), beyond, 64);
-        assert_eq!(beyond.map(drop), Err(RegisterError::Failure));
-        first.deregister(passive).unwrap();
-        register(bench, passive).deregister(passive).unwrap();
+        let beyond = Nic::described(bench, passive, beyond).map(drop).unwrap_err();
+        assert_eq!(beyond, RegisterError::Unserved(AdapterError::NoChannel));
+        assert_eq!(beyond.status(), NdisStatus::FAILURE);
+        first.halt(passive);
+        Nic::start(bench, passive).halt(passive);
     });
 }
 
@@ -263,18 +300,20 @@ fn a_channel_is_claimed_by_one_miniport() {
 #[test]
 fn what_is_thrown_away_is_completed_and_reported() {
     let runs = explore(30, CancelStyle::Honest, true, |bench, passive| {
-        let channel = register(bench, passive);
+        let nic = Nic::start(bench, passive);
+        let channel = &nic.channel;
         let buffer = bench.buffer(8);
         let segments = [buffer.range()];
-        let set_up = channel.set_up(&*passive, Segments::new(&segments), 0, 8, ReadFromDevice);
+        let set_up = channel.set_up(&*passive, &segments, 0, 8, ReadFromDevice);
         drop(set_up.unwrap());
         bench.machine.raise(passive, |dispatch| {
-            let set_up = channel.set_up(dispatch, Segments::new(&segments), 0, 8, ReadFromDevice);
+            let set_up = channel.set_up(dispatch, &segments, 0, 8, ReadFromDevice);
             drop(set_up.unwrap());
         });
         let up = channel.setup_dma_transfer(&*passive, Segments::new(&segments), 0, 8, false);
         assert_eq!(up, NdisStatus::SUCCESS);
-        let refused = channel.deregister(passive).unwrap_err();
+        let refused = nic.channel.deregister(passive).unwrap_err();
+        assert_eq!(refused.rule, Rule("NDIS-019"));
         drop(refused);
         // Everything has come back.
         let mut bytes = [0; 8];
@@ -282,7 +321,10 @@ fn what_is_thrown_away_is_completed_and_reported() {
     });
     for run in runs {
         let rules: Vec<_> = misuses(&run).into_iter().map(|(_, rule)| rule).collect();
-        assert_eq!(rules, ["NDIS-040", "NDIS-040", "NDIS-019", "NDIS-019"]);
+        assert_eq!(
+            rules,
+            ["NDIS-040", "NDIS-040", "NDIS-019", "NDIS-019", "NDIS-018"]
+        );
     }
 }
 
@@ -294,14 +336,13 @@ fn an_auto_initialised_channel_runs_until_it_is_completed() {
             auto_initialize: true,
             ..DmaDescription::default()
         };
-        let channel = register_dma_channel(passive, &bench.system, assigned(), description, 64).unwrap();
+        let nic = Nic::described(bench, passive, description).unwrap();
+        let channel = &nic.channel;
         let buffer = bench.buffer(8);
         let segments = [buffer.range()];
-        let set_up = channel
-            .set_up(&*passive, Segments::new(&segments), 0, 8, WriteToDevice)
-            .unwrap();
+        let set_up = channel.set_up(&*passive, &segments, 0, 8, WriteToDevice).unwrap();
         wait_for_nic(bench, 20);
-        let completed = set_up.complete(&*passive);
+        let completed = set_up.complete(&*passive).unwrap();
         assert_eq!(completed.status, NdisStatus::SUCCESS);
         assert!(completed.residual <= 8);
     });

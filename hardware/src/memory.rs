@@ -111,6 +111,12 @@ impl<M: DmaMemory> Lease<M> {
     }
 }
 
+impl<M: DmaMemory> AsRef<[BusRange]> for Lease<M> {
+    fn as_ref(&self) -> &[BusRange] {
+        core::slice::from_ref(&self.range)
+    }
+}
+
 impl<M: DmaMemory> fmt::Debug for Lease<M> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Lease({:?})", self.range)

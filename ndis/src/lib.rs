@@ -2,22 +2,26 @@
 //!
 //! Bottom to top:
 //! * [`status`]: the numbers of the contract;
-//! * [`state`]: the total table of one channel;
-//! * [`channel`]: registering a channel, setting it up, reading its counter;
-//! * [`setup`]: a transfer that is set up, as a value that is completed once.
+//! * [`state`] and [`life`]: the total tables of one channel and of a miniport;
+//! * [`description`]: what a miniport says about its NIC and its channel;
+//! * [`miniport`]: a miniport initialises, runs and halts;
+//! * [`channel`]: registering a channel, one transfer, the counter, deregistering;
+//! * [`setup`]: a transfer that is set up, as a value that is completed once, or by its arguments.
 #![no_std]
 #![forbid(unsafe_code)]
 
 extern crate alloc;
 
 pub mod channel;
+pub mod description;
+pub mod life;
+pub mod miniport;
 pub mod setup;
 pub mod state;
 pub mod status;
 
-pub use channel::{
-    Assigned, DeregisterRefused, Direction, DmaChannel, DmaDescription, RegisterError, SetUpRefused,
-    WhyNotSetUp, register_dma_channel,
-};
-pub use setup::{Completed, SetUp};
+pub use channel::{DeregisterRefused, Direction, DmaChannel, WhyNotSetUp};
+pub use description::{Assigned, Attributes, DmaDescription, RegisterError, Registration};
+pub use miniport::{Miniport, NotInitialized};
+pub use setup::{Completed, SetUp, SetUpRefused, StillRuns};
 pub use status::NdisStatus;

@@ -1,63 +1,58 @@
-//! A transfer that is set up.
+//! A transfer that is set up, as a value or by its arguments.
 
-use crate::channel::{Direction, DmaChannel};
+use crate::channel::{Arguments, Direction, DmaChannel, Inner, NotCompleted, Transfer, WhyNotSetUp};
 use crate::status::NdisStatus;
-use alloc::vec::Vec;
+use alloc::sync::Arc;
+use core::fmt;
 use longshore_core::completion::{Outcome, Ticket, Verdict};
 use longshore_core::event::{Event, Rule};
 use longshore_core::machine::Machine;
 use longshore_core::scatter::Segments;
 use longshore_core::{AtMostDispatch, Dispatch, NtStatus, Passive};
 use longshore_hardware::BusRange;
-use longshore_wdm::TransferContext;
 
+const SET_UP: &str = "NdisMSetupDmaTransfer";
 const COMPLETE: &str = "NdisMCompleteDmaTransfer";
 
-/// What a transfer was set up with, and must be completed with (NDIS-043).
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Arguments {
-    buffer: Vec<BusRange>,
-    pub(crate) offset: u32,
-    pub(crate) length: u32,
-    pub(crate) direction: Direction,
+/// A refused set-up, with the buffer.
+pub struct SetUpRefused<B> {
+    /// The one status the contract has for it.
+    pub status: NdisStatus,
+    /// Why.
+    pub reason: WhyNotSetUp,
+    /// The buffer.
+    pub buffer: B,
 }
 
-impl Arguments {
-    pub(crate) fn new(buffer: Segments<'_>, offset: u32, length: u32, direction: Direction) -> Self {
-        Self {
-            buffer: buffer.iter().collect(),
-            offset,
-            length,
-            direction,
-        }
-    }
-
-    pub(crate) fn buffer(&self) -> Segments<'_> {
-        Segments::new(&self.buffer)
+impl<B> fmt::Debug for SetUpRefused<B> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "SetUpRefused({:?})", self.reason)
     }
 }
 
-/// What is set up on a channel.
-#[derive(Debug)]
-pub(crate) struct Transfer {
-    pub(crate) arguments: Arguments,
-    pub(crate) context: TransferContext,
-    pub(crate) ticket: Ticket,
+impl<B> fmt::Display for SetUpRefused<B> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.reason.fmt(f)
+    }
 }
+
+impl<B> core::error::Error for SetUpRefused<B> {}
 
 /// How a completed transfer ended. The channel is free either way (NDIS-041).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use]
-pub struct Completed {
+pub struct Completed<B> {
     /// Success: the data has moved and is flushed. Resources: it cannot be relied upon.
     pub status: NdisStatus,
     /// How many bytes were not moved; in a loop, of its last iteration.
     pub residual: u32,
+    /// The buffer.
+    pub buffer: B,
 }
 
-impl Completed {
+impl Completed<()> {
     /// A loop has no end of its own, so being stopped is how it succeeds.
-    pub(crate) fn from_outcome(outcome: Outcome, looped: bool) -> Self {
+    pub(crate) fn of(outcome: Outcome, looped: bool) -> Self {
         let status = match outcome.verdict {
             Verdict::Completed => NdisStatus::SUCCESS,
             Verdict::Cancelled if looped => NdisStatus::SUCCESS,
@@ -66,16 +61,42 @@ impl Completed {
         Self {
             status,
             residual: u32::try_from(outcome.residue).unwrap_or(u32::MAX),
+            buffer: (),
+        }
+    }
+
+    fn with<B>(self, buffer: B) -> Completed<B> {
+        Completed {
+            status: self.status,
+            residual: self.residual,
+            buffer,
         }
     }
 }
+
+/// The hardware does not stop, so nothing comes back: the transfer is still set up, and can be completed later.
+pub struct StillRuns<M: Machine, B>(pub SetUp<M, B>);
+
+impl<M: Machine, B> fmt::Debug for StillRuns<M, B> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("StillRuns")
+    }
+}
+
+impl<M: Machine, B> fmt::Display for StillRuns<M, B> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the hardware does not stop")
+    }
+}
+
+impl<M: Machine, B> core::error::Error for StillRuns<M, B> {}
 
 /// A transfer that is set up and must be completed, which consumes it.
 ///
 /// ```compile_fail
 /// use longshore_core::{Dispatch, Machine};
 /// use longshore_ndis::SetUp;
-/// fn twice<M: Machine>(set_up: SetUp<'_, M>, dispatch: &Dispatch) {
+/// fn twice<M: Machine, B>(set_up: SetUp<M, B>, dispatch: &Dispatch) {
 ///     let _ = set_up.complete(dispatch);
 ///     let _ = set_up.complete(dispatch);
 /// }
@@ -84,52 +105,97 @@ impl Completed {
 /// ```
 /// use longshore_core::{Dispatch, Machine};
 /// use longshore_ndis::SetUp;
-/// fn once<M: Machine>(set_up: SetUp<'_, M>, dispatch: &Dispatch) {
+/// fn once<M: Machine, B>(set_up: SetUp<M, B>, dispatch: &Dispatch) {
 ///     let _ = set_up.complete(dispatch);
 /// }
 /// ```
-#[derive(Debug)]
+///
+/// It has the buffer until then, so that nobody reads what is still the device's (NDIS-042):
+///
+/// ```compile_fail
+/// use longshore_core::{Dispatch, Machine};
+/// use longshore_hardware::Lease;
+/// use longshore_ndis::{Direction, DmaChannel};
+/// fn peek<M: Machine>(channel: &DmaChannel<M>, buffer: Lease<M::Memory>, dispatch: &Dispatch) {
+///     let set_up = channel.set_up(dispatch, buffer, 0, 64, Direction::ReadFromDevice);
+///     let address = buffer.address();
+/// }
+/// ```
+///
+/// ```
+/// use longshore_core::{Dispatch, Machine};
+/// use longshore_hardware::Lease;
+/// use longshore_ndis::{Direction, DmaChannel};
+/// fn wait<M: Machine>(channel: &DmaChannel<M>, buffer: Lease<M::Memory>, dispatch: &Dispatch) {
+///     if let Ok(set_up) = channel.set_up(dispatch, buffer, 0, 64, Direction::ReadFromDevice)
+///         && let Ok(completed) = set_up.complete(dispatch)
+///     {
+///         let address = completed.buffer.address();
+///     }
+/// }
+/// ```
 #[must_use = "a transfer that is set up must be completed"]
-pub struct SetUp<'a, M: Machine> {
-    channel: &'a DmaChannel<M>,
+pub struct SetUp<M: Machine, B> {
+    channel: Arc<Inner<M>>,
     ticket: Ticket,
+    /// There until it is given back.
+    buffer: Option<B>,
 }
 
-impl<'a, M: Machine> SetUp<'a, M> {
-    pub(crate) fn new(channel: &'a DmaChannel<M>, ticket: Ticket) -> Self {
-        Self { channel, ticket }
+impl<M: Machine, B> fmt::Debug for SetUp<M, B> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "SetUp({:?})", self.ticket)
     }
+}
 
+impl<M: Machine, B> SetUp<M, B> {
     /// How many bytes are left.
     pub fn remaining<'l>(&self, level: impl Into<AtMostDispatch<'l>>) -> u32 {
-        self.channel.read_counter(level)
+        self.channel.read_counter(level.into())
     }
 
-    /// Completes the transfer: resets the controller, frees the channel, and gives the bytes back. One that still
+    /// Completes the transfer: resets the controller, frees the channel, and gives the buffer back. One that still
     /// runs is cut (NDIS-044).
+    ///
+    /// Refused only by hardware that does not stop: memory that it may write to is nobody's.
     #[doc(alias = "NdisMCompleteDmaTransfer")]
-    pub fn complete<'l>(self, level: impl Into<AtMostDispatch<'l>>) -> Completed {
+    pub fn complete<'l>(
+        mut self,
+        level: impl Into<AtMostDispatch<'l>>,
+    ) -> Result<Completed<B>, StillRuns<M, B>> {
         let ticket = self.ticket;
-        complete(self.channel, level.into(), |transfer| transfer.ticket == ticket)
+        let completed = complete(&self.channel, level.into(), |transfer| transfer.ticket == ticket);
+        let still_runs = completed == Err(NotCompleted::NotQuiet);
+        match self.buffer.take() {
+            Some(buffer) if !still_runs => Ok(or_doubtful(completed).with(buffer)),
+            buffer => {
+                self.buffer = buffer;
+                Err(StillRuns(self))
+            }
+        }
     }
 }
 
-impl<M: Machine> Drop for SetUp<'_, M> {
-    /// What was set up and is thrown away is completed all the same, and reported.
+impl<M: Machine, B> Drop for SetUp<M, B> {
+    /// What was set up and is thrown away is completed all the same, and reported. The buffer goes then, but from
+    /// hardware that does not stop it is never taken.
     fn drop(&mut self) {
-        if !self.channel.is_set_up(self.ticket) {
-            return;
+        let Some(buffer) = self.buffer.take() else { return };
+        if self.channel.is_set_up(self.ticket) {
+            let status = NtStatus::from(NdisStatus::RESOURCES);
+            let machine = self.channel.machine();
+            machine.emit(Event::Misuse(SET_UP, Rule("NDIS-040"), status));
+            let ticket = self.ticket;
+            complete_at_any_level(&self.channel, |transfer| transfer.ticket == ticket);
         }
-        let status = NtStatus::from(NdisStatus::RESOURCES);
-        let machine = self.channel.machine();
-        machine.emit(Event::Misuse("NdisMSetupDmaTransfer", Rule("NDIS-040"), status));
-        let ticket = self.ticket;
-        complete_at_any_level(self.channel, |transfer| transfer.ticket == ticket);
+        if self.channel.is_set_up(self.ticket) {
+            core::mem::forget(buffer);
+        }
     }
 }
 
 /// Completes what is set up, where only the machine knows the level. Above DISPATCH nothing can be done.
-pub(crate) fn complete_at_any_level<M: Machine>(channel: &DmaChannel<M>, wanted: impl Fn(&Transfer) -> bool) {
+pub(crate) fn complete_at_any_level<M: Machine>(channel: &Inner<M>, wanted: impl Fn(&Transfer) -> bool) {
     let machine = channel.machine();
     if let Some(dispatch) = Dispatch::now(machine) {
         let _ = complete(channel, (&dispatch).into(), wanted);
@@ -139,19 +205,71 @@ pub(crate) fn complete_at_any_level<M: Machine>(channel: &DmaChannel<M>, wanted:
 }
 
 fn complete<M: Machine>(
-    channel: &DmaChannel<M>,
+    channel: &Inner<M>,
     level: AtMostDispatch<'_>,
     wanted: impl Fn(&Transfer) -> bool,
-) -> Completed {
+) -> Result<Completed<()>, NotCompleted> {
     let machine = channel.machine();
     machine.emit(Event::Call(COMPLETE));
-    let completed = channel.complete(level, wanted).unwrap_or_else(|rule| {
-        let status = NdisStatus::RESOURCES;
+    let completed = channel.complete(level, wanted);
+    let status = or_doubtful(completed).status;
+    if let Err(NotCompleted::Misuse(rule)) = completed {
         machine.emit(Event::Misuse(COMPLETE, rule, status.into()));
-        Completed { status, residual: 0 }
-    });
-    machine.emit(Event::Return(COMPLETE, completed.status.into()));
+    }
+    machine.emit(Event::Return(COMPLETE, status.into()));
     completed
+}
+
+/// What the contract says where nothing was completed.
+fn or_doubtful(completed: Result<Completed<()>, NotCompleted>) -> Completed<()> {
+    completed.unwrap_or(Completed {
+        status: NdisStatus::RESOURCES,
+        residual: 0,
+        buffer: (),
+    })
+}
+
+impl<M: Machine> DmaChannel<M> {
+    /// Programs the controller for `length` bytes of a buffer. Never waits (NDIS-064). Only then is the NIC told to ask
+    /// for data (NDIS-036).
+    ///
+    /// The buffer is anything that says where its bytes are: a [`Lease`](longshore_hardware::Lease), a list of ranges, or
+    /// a reference to one. The transfer is set up until the value is completed, which gives the buffer back.
+    #[doc(alias = "NdisMSetupDmaTransfer")]
+    pub fn set_up<'l, B: AsRef<[BusRange]>>(
+        &self,
+        level: impl Into<AtMostDispatch<'l>>,
+        buffer: B,
+        offset: u32,
+        length: u32,
+        direction: Direction,
+    ) -> Result<SetUp<M, B>, SetUpRefused<B>> {
+        let arguments = Arguments::new(Segments::new(buffer.as_ref()), offset, length, direction);
+        match self.begin(level.into(), arguments) {
+            Ok(ticket) => Ok(SetUp {
+                channel: Arc::clone(&self.inner),
+                ticket,
+                buffer: Some(buffer),
+            }),
+            Err(reason) => Err(SetUpRefused {
+                status: NdisStatus::RESOURCES,
+                reason,
+                buffer,
+            }),
+        }
+    }
+
+    fn begin(&self, level: AtMostDispatch<'_>, arguments: Arguments) -> Result<Ticket, WhyNotSetUp> {
+        let machine = self.inner.machine();
+        machine.emit(Event::Call(SET_UP));
+        let result = self.prepare(level, arguments);
+        let status = match result {
+            Ok(_) => NdisStatus::SUCCESS,
+            Err(_) => NdisStatus::RESOURCES,
+        };
+        machine.emit(Event::Return(SET_UP, status.into()));
+        result
+    }
 }
 
 /// The calls as C knows them: what is set up is known by its arguments.
@@ -167,13 +285,10 @@ impl<M: Machine> DmaChannel<M> {
         write_to_device: bool,
     ) -> NdisStatus {
         let direction = Direction::from_write_to_device(write_to_device);
-        match self.set_up(level, buffer, offset, length, direction) {
-            Ok(set_up) => {
-                // The arguments stand for it from here on.
-                core::mem::forget(set_up);
-                NdisStatus::SUCCESS
-            }
-            Err(refused) => refused.status,
+        let arguments = Arguments::new(buffer, offset, length, direction);
+        match self.begin(level.into(), arguments) {
+            Ok(_) => NdisStatus::SUCCESS,
+            Err(_) => NdisStatus::RESOURCES,
         }
     }
 
@@ -190,7 +305,8 @@ impl<M: Machine> DmaChannel<M> {
     ) -> NdisStatus {
         let direction = Direction::from_write_to_device(write_to_device);
         let arguments = Arguments::new(buffer, offset, length, direction);
-        complete(self, level.into(), |transfer| transfer.arguments == arguments).status
+        let same = |transfer: &Transfer| transfer.arguments == arguments;
+        or_doubtful(complete(&self.inner, level.into(), same)).status
     }
 }
 
@@ -200,7 +316,7 @@ mod tests {
     use longshore_core::completion::Cause;
 
     fn told(verdict: Verdict, looped: bool) -> NdisStatus {
-        Completed::from_outcome(Outcome { verdict, residue: 3 }, looped).status
+        Completed::of(Outcome { verdict, residue: 3 }, looped).status
     }
 
     /// Proves: SEED-002-6, SEED-002-7.

@@ -49,6 +49,8 @@ pub enum Input {
     Complete,
     /// The completion is over.
     Released,
+    /// The hardware does not stop, so nothing is completed.
+    StillRuns,
     /// NdisMReadDmaCounter.
     ReadCounter,
     /// NdisMDeregisterDmaChannel.
@@ -63,6 +65,7 @@ impl Input {
         Self::NotStarted,
         Self::Complete,
         Self::Released,
+        Self::StillRuns,
         Self::ReadCounter,
         Self::Deregister,
     ];
@@ -75,6 +78,7 @@ impl Input {
             Self::NotStarted => "NotStarted",
             Self::Complete => "Complete",
             Self::Released => "Released",
+            Self::StillRuns => "StillRuns",
             Self::ReadCounter => "ReadCounter",
             Self::Deregister => "Deregister",
         }
@@ -104,7 +108,10 @@ pub const fn next(state: State, input: Input) -> (State, Answer) {
         (Input::Complete, State::Up) => (State::Completing, Answer::Accept),
         (Input::Complete, _) => (state, Answer::Misuse(Rule("NDIS-045"))),
         (Input::Released, State::Completing) => (State::Idle, Answer::Accept),
-        (Input::Started | Input::NotStarted | Input::Released, _) => (state, Answer::Nothing),
+        (Input::StillRuns, State::Completing) => (State::Up, Answer::Accept),
+        (Input::Started | Input::NotStarted | Input::Released | Input::StillRuns, _) => {
+            (state, Answer::Nothing)
+        }
         (Input::ReadCounter, _) => (state, Answer::Accept),
         (Input::Deregister, State::Idle) => (state, Answer::Accept),
         (Input::Deregister, _) => (state, Answer::Misuse(Rule("NDIS-019"))),
@@ -134,9 +141,16 @@ mod tests {
     }
 
     #[test]
-    fn a_transfer_goes_round_once() {
+    fn a_transfer_goes_round_once_and_hardware_that_does_not_stop_keeps_it() {
         let mut state = State::Idle;
-        for input in [Input::SetUp, Input::Started, Input::Complete, Input::Released] {
+        for input in [
+            Input::SetUp,
+            Input::Started,
+            Input::Complete,
+            Input::StillRuns,
+            Input::Complete,
+            Input::Released,
+        ] {
             let (after, answer) = next(state, input);
             assert_eq!(answer, Answer::Accept);
             state = after;

@@ -220,6 +220,13 @@ pub trait Controller: Send + Sync {
     #[doc(alias = "ConfigureChannel")]
     fn configure(&self, channel: u32, function: u32, context: usize) -> NtStatus;
 
+    /// Gives a channel's request line to a bus master that takes the bus through it, or takes it back. Meanwhile nothing
+    /// is programmed there. Few controllers can.
+    fn cascade(&self, channel: u32, on: bool) -> Result<(), ProgramError> {
+        let _ = (channel, on);
+        Err(ProgramError::Unsupported)
+    }
+
     /// Resets a channel that does not run, so that it is ready for the next program.
     #[doc(alias = "FlushChannel")]
     fn flush(&self, channel: u32);

@@ -23,6 +23,7 @@
 extern crate alloc;
 
 pub mod adapter;
+mod caches;
 mod channel;
 pub mod controller;
 pub mod lists;
@@ -41,6 +42,7 @@ pub use adapter::description::{
 };
 pub use adapter::info::{AdapterInfo, InfoError, InfoVersion, TransferInfo, TransferQuestion};
 pub use adapter::{Adapter, PutRefused};
+pub use caches::flush_io_buffers;
 pub use channel::allocation::{AdapterControl, AllocateError, Allocation, AllocationRefused, Granted};
 pub use controller::{
     ChannelAttributes, Controller, ControllerAttributes, InterruptType, PortWidths, Program, ProgramError,
@@ -56,6 +58,7 @@ pub use operations::{LevelRule, NotOffered, Operation, Release};
 pub use registers::{MapRegisters, RegisterBase};
 pub use state::{Refusal, State};
 pub use status::{AllocationFlags, DmaCompletionStatus, IoAllocationAction};
+pub use system::cascade::Cascade;
 pub use system::platform::Platform;
 pub use system::{Policy, RegisterError, Setup, SystemDma};
 pub use transfer::mapping::{CompletionContext, CompletionRoutine, DeviceObject, Refused};

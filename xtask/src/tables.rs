@@ -1,6 +1,6 @@
 //! The state tables as text, written from the functions that the code itself runs.
 
-use longshore_ndis::state as ndis;
+use longshore_ndis::{life, state as ndis};
 use longshore_netdma::state as netdma;
 use longshore_wdm::state as wdm;
 use longshore_wdm::verifier::{CODES, Entry, Seen};
@@ -38,7 +38,15 @@ pub(crate) fn stale(root: &Path) -> Option<String> {
 }
 
 fn page() -> String {
-    [HEAD.to_owned(), of_netdma(), of_wdm(), of_ndis(), of_verifier()].join("\n")
+    [
+        HEAD.to_owned(),
+        of_netdma(),
+        of_wdm(),
+        of_miniport(),
+        of_ndis(),
+        of_verifier(),
+    ]
+    .join("\n")
 }
 
 fn of_netdma() -> String {
@@ -110,21 +118,38 @@ fn of_wdm() -> String {
     table(wdm::TABLE, "wdm/src/state.rs", &inputs, &rows) + DASH + &reasons(pairs)
 }
 
+fn of_miniport() -> String {
+    let inputs: Vec<_> = life::Input::ALL.iter().map(|input| input.name()).collect();
+    let row = |phase: &life::Phase| {
+        let cells = life::Input::ALL.iter().map(|&input| {
+            let (after, answer) = life::next(*phase, input);
+            cell(&answered(answer), phase.name(), after.name())
+        });
+        (phase.name(), cells.collect())
+    };
+    let rows: Vec<_> = life::Phase::ALL.iter().map(row).collect();
+    table(life::TABLE, "ndis/src/life.rs", &inputs, &rows)
+}
+
 fn of_ndis() -> String {
     let inputs: Vec<_> = ndis::Input::ALL.iter().map(|input| input.name()).collect();
     let row = |state: &ndis::State| {
         let cells = ndis::Input::ALL.iter().map(|&input| {
             let (after, answer) = ndis::next(*state, input);
-            let said = match answer {
-                ndis::Answer::Misuse(rule) => format!("refuse: {}", rule.0),
-                answer => words(&answer),
-            };
-            cell(&said, state.name(), after.name())
+            cell(&answered(answer), state.name(), after.name())
         });
         (state.name(), cells.collect())
     };
     let rows: Vec<_> = ndis::State::ALL.iter().map(row).collect();
     table(ndis::TABLE, "ndis/src/state.rs", &inputs, &rows)
+}
+
+/// What one of NDIS's tables answers.
+fn answered(answer: ndis::Answer) -> String {
+    match answer {
+        ndis::Answer::Misuse(rule) => format!("refuse: {}", rule.0),
+        answer => words(&answer),
+    }
 }
 
 /// What Windows' verifier stops for, one line for each code.
@@ -187,6 +212,7 @@ mod tests {
         for (name, states, inputs) in [
             (netdma::TABLE, netdma::State::ALL.len(), netdma::Input::ALL.len()),
             (wdm::TABLE, wdm::State::ALL.len(), wdm::Input::ALL.len()),
+            (life::TABLE, life::Phase::ALL.len(), life::Input::ALL.len()),
             (ndis::TABLE, ndis::State::ALL.len(), ndis::Input::ALL.len()),
         ] {
             let part = page.split("\n## ").find(|part| part.starts_with(name)).unwrap();

@@ -10,7 +10,7 @@ use longshore_core::{Event, Passive};
 use longshore_drydock::machine::{Step, What};
 use longshore_drydock::{Plan, Run};
 use longshore_hardware::{BusRange, DmaMemory};
-use longshore_ndis::{Assigned, DmaChannel, DmaDescription, NdisStatus, register_dma_channel};
+use longshore_ndis::{Assigned, Attributes, DmaChannel, Miniport, NdisStatus, Registration};
 
 /// The page.
 pub(super) const PAGE: Page = Page {
@@ -77,7 +77,7 @@ impl Act for Transfer {
 
     fn act<S: Stage>(&self, stage: &S, passive: &mut Passive) -> Result<Seen, Trouble> {
         let rig = rig(stage, passive, true)?;
-        let channel = register(&rig, passive)?;
+        let (miniport, channel) = register(&rig, passive)?;
         let wanted = self.supply(&rig)?;
         let ranges = [rig.buffer.range()];
         let buffer = Segments::new(&ranges);
@@ -91,9 +91,10 @@ impl Act for Transfer {
         let left = channel.read_counter(&*passive);
         let arrived = self.arrived(&rig);
         let ready_again = again(stage.machine(), passive, &rig, &channel);
-        channel
-            .deregister(passive)
-            .map_err(|_| "NdisMDeregisterDmaChannel was refused")?;
+        let halted = miniport.halt(passive, || channel.deregister(passive));
+        if !matches!(halted, Some(Ok(()))) {
+            return Err("NdisMDeregisterDmaChannel was refused".to_owned());
+        }
         Ok(Seen {
             set_up,
             completed,
@@ -105,15 +106,22 @@ impl Act for Transfer {
     }
 }
 
-fn register<M: Machine>(rig: &Rig<M>, passive: &Passive) -> Result<DmaChannel<M>, Trouble> {
+/// The NIC's miniport, which initialises and registers its channel.
+fn register<M: Machine>(rig: &Rig<M>, passive: &Passive) -> Result<(Miniport<M>, DmaChannel<M>), Trouble> {
     let given = description();
     let assigned = Assigned {
         channel: given.channel,
         request_line: given.request_line,
         device_address: given.device_address,
     };
-    register_dma_channel(passive, &rig.system, assigned, DmaDescription::default(), LENGTH)
-        .map_err(|error| format!("NdisMRegisterDmaChannel: {error}"))
+    let miniport = Miniport::new(&rig.platform, Some(assigned));
+    let channel = miniport
+        .initialize(passive, || {
+            miniport.set_attributes(passive, Attributes::SUBORDINATE);
+            miniport.register_dma_channel(passive, Registration::new(LENGTH))
+        })
+        .map_err(|error| format!("NdisMRegisterDmaChannel: {error}"))?;
+    Ok((miniport, channel))
 }
 
 /// The channel takes a whole new transfer.

@@ -13,7 +13,8 @@ use longshore_hardware::{BusAddress, BusRange, DmaMemory, Lease};
 use longshore_ndis::NdisStatus;
 use longshore_wdm::{
     Adapter, Allocation, AllocationFlags, CompletionContext, CompletionRoutine, DeviceDescription,
-    DeviceObject, DmaCompletionStatus, FlushRequest, MapRequest, Setup, SystemDma, TransferContext,
+    DeviceObject, DmaCompletionStatus, FlushRequest, MapRequest, Platform, Policy, Setup, SystemDma,
+    TransferContext,
 };
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -45,6 +46,7 @@ pub(super) fn description() -> DeviceDescription {
 
 /// A registered controller, and the device that it serves.
 pub(super) struct Rig<M: Machine> {
+    pub(super) platform: Platform<M>,
     pub(super) system: SystemDma<M>,
     pub(super) port: Port,
     pub(super) buffer: Lease<M::Memory>,
@@ -74,7 +76,9 @@ pub(super) fn rig<S: Stage>(
     let line = (options.lines() > 0).then(|| machine.line(passive, "DMA controller", Cpu(1)));
     let registers = stage.attach("DMA controller", Box::new(model), line.as_slice())?;
     let controller = ReferenceController::new(registers, machine.memory(), options);
-    let system = SystemDma::register(passive, machine, Setup::new(Arc::new(controller)).lines(line))
+    let platform = Platform::new(machine, None, Policy::default());
+    let system = platform
+        .register(passive, Setup::new(Arc::new(controller)).lines(line))
         .map_err(|error| format!("the controller was not registered: {error}"))?;
     let memory = machine.memory();
     let buffer = Lease::new(machine.memory(), u64::from(LENGTH), 8)
@@ -83,6 +87,7 @@ pub(super) fn rig<S: Stage>(
         .write(buffer.address(), &[0; LENGTH as usize])
         .map_err(|error| error.to_string())?;
     Ok(Rig {
+        platform,
         system,
         port,
         buffer,

@@ -10,9 +10,10 @@ use longshore_core::scatter::Segments;
 use longshore_core::{Passive, Rule};
 use longshore_hardware::{BusAddress, DmaMemory, Lease};
 use longshore_ndis::{
-    Assigned, Completed, Direction, DmaChannel, DmaDescription, NdisStatus, register_dma_channel,
+    Assigned, Attributes, Completed, Direction, DmaChannel, DmaDescription, Miniport as NdisMiniport,
+    NdisStatus, Registration,
 };
-use longshore_wdm::{Setup, SystemDma};
+use longshore_wdm::{Platform, Policy, Setup};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -63,17 +64,14 @@ impl Miniport {
     fn new(machine: &Machine, passive: &Passive, build: &Build) -> Option<Arc<Self>> {
         let rig = build(&Bay::new(machine, passive));
         let wired = rig.devices.first()?.clone();
-        let system = match SystemDma::register(passive, machine, Setup::new(rig.controller).lines(rig.lines))
-        {
-            Ok(system) => system,
-            Err(error) => {
-                machine.find(
-                    Rule("WDM-309"),
-                    format!("the controller could not be registered: {error}"),
-                );
-                return None;
-            }
-        };
+        let platform = Platform::new(machine, None, Policy::default());
+        if let Err(error) = platform.register(passive, Setup::new(rig.controller).lines(rig.lines)) {
+            machine.find(
+                Rule("WDM-309"),
+                format!("the controller could not be registered: {error}"),
+            );
+            return None;
+        }
         let assigned = Assigned {
             channel: wired.channel,
             request_line: wired.request_line,
@@ -84,12 +82,23 @@ impl Miniport {
             width: wired.width,
             ..DmaDescription::default()
         };
-        let channel = match register_dma_channel(passive, &system, assigned, description, 4096) {
+        let miniport = NdisMiniport::new(&platform, Some(assigned));
+        let channel = miniport.initialize(passive, || {
+            miniport.set_attributes(passive, Attributes::SUBORDINATE);
+            miniport.register_dma_channel(
+                passive,
+                Registration {
+                    description,
+                    ..Registration::new(4096)
+                },
+            )
+        });
+        let channel = match channel {
             Ok(channel) => channel,
             Err(error) => {
                 machine.find(
                     Rule("NDIS-016"),
-                    format!("the channel could not be registered: {error:?}"),
+                    format!("the channel could not be registered: {error}"),
                 );
                 return None;
             }
@@ -135,11 +144,9 @@ impl Miniport {
         passive: &Passive,
         direction: Direction,
         until: impl Fn() -> bool,
-    ) -> Option<Completed> {
+    ) -> Option<Completed<()>> {
         let ranges = [self.buffer.range()];
-        let set_up = self
-            .channel
-            .set_up(passive, Segments::new(&ranges), OFFSET, LENGTH, direction);
+        let set_up = self.channel.set_up(passive, ranges, OFFSET, LENGTH, direction);
         let set_up = match set_up {
             Ok(set_up) => set_up,
             Err(refused) => {
@@ -157,7 +164,14 @@ impl Miniport {
         }
         // The counter may read zero a moment before the controller has ended.
         (0..4).for_each(|_| self.machine.relax());
-        Some(set_up.complete(passive))
+        match set_up.complete(passive) {
+            Ok(Completed { status, residual, .. }) => Some(Completed {
+                status,
+                residual,
+                buffer: (),
+            }),
+            Err(_) => None,
+        }
     }
 }
 
@@ -181,7 +195,7 @@ fn receive(miniport: &Arc<Miniport>, passive: &mut Passive) {
 }
 
 /// A transfer that was given its time succeeds, and success means that the data is there.
-fn judge(miniport: &Miniport, completed: Option<Completed>, there: bool, rule: &'static str) {
+fn judge(miniport: &Miniport, completed: Option<Completed<()>>, there: bool, rule: &'static str) {
     let Some(completed) = completed else { return };
     let healthy = completed.status == NdisStatus::SUCCESS && completed.residual == 0;
     miniport.require(healthy, "SEED-002-6", || {

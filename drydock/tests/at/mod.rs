@@ -15,7 +15,7 @@ use longshore_engines::i8237::I8237Controller;
 use longshore_hardware::{BusAddress, BusRange, DmaMemory, Lease, Registers};
 use longshore_models::i8237::{I8237, Quirks, Slots, Wired};
 use longshore_wdm::{
-    Adapter, Controller, DeviceDescription, DmaWidth, MapError, MapRequest, Program, Setup, SystemDma,
+    Adapter, Controller, DeviceDescription, DmaWidth, MapError, MapRequest, Platform, Policy, Program, Setup,
     TransferContext,
 };
 use peripheral::Peripheral;
@@ -70,9 +70,11 @@ impl Hardware {
 
 pub(crate) fn bench_of(machine: &Machine, passive: &Passive, ports: impl Registers + 'static) -> Bench {
     let setup = Setup::new(Arc::new(I8237Controller::new(ports)));
+    let platform = Platform::new(machine, None, Policy::default());
     Bench {
         machine: machine.clone(),
-        system: SystemDma::register(passive, machine, setup).unwrap(),
+        system: platform.register(passive, setup).unwrap(),
+        platform,
         port: Port::default(),
         other: Port::default(),
     }

@@ -16,7 +16,9 @@ use longshore_drydock::reference::{
 };
 use longshore_drydock::{Config, Plan, Run, run};
 use longshore_hardware::{BusAddress, Lease};
-use longshore_wdm::{Adapter, Controller, DeviceDescription, DeviceObject, DmaWidth, Setup, SystemDma};
+use longshore_wdm::{
+    Adapter, Controller, DeviceDescription, DeviceObject, DmaWidth, Platform, Policy, Setup, SystemDma,
+};
 use std::sync::Arc;
 
 /// The device that transfers are for.
@@ -34,6 +36,7 @@ pub(crate) type Buffer = Lease<Memory>;
 /// What a scenario works on.
 pub(crate) struct Bench {
     pub(crate) machine: Machine,
+    pub(crate) platform: Platform<Machine>,
     pub(crate) system: SystemDma<Machine>,
     /// The far end of channel 0.
     pub(crate) port: Port,
@@ -67,9 +70,12 @@ impl Bench {
         let (port, other) = (device.port(LINE), device.port(OTHER_LINE));
         let registers = machine.attach("dma", Box::new(device), std::slice::from_ref(&line));
         let controller = ReferenceController::new(registers, machine.memory(), options);
-        let system = SystemDma::register(passive, machine, Setup::new(wrap(controller)).line(line)).unwrap();
+        let platform = Platform::new(machine, None, Policy::default());
+        let setup = Setup::new(wrap(controller)).line(line);
+        let system = platform.register(passive, setup).unwrap();
         Self {
             machine: machine.clone(),
+            platform,
             system,
             port,
             other,

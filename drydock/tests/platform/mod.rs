@@ -14,8 +14,8 @@ use longshore_hardware::pdma::{Control, LINES, Register};
 use longshore_hardware::{BusAddress, BusRange, DmaMemory, Lease, Registers, Width};
 use longshore_models::pdma::{Behaviour, Pdma};
 use longshore_wdm::{
-    Adapter, DeviceDescription, DmaCompletionStatus, DmaWidth, MapError, MapRequest, Program, Setup,
-    SystemDma, TransferContext,
+    Adapter, DeviceDescription, DmaCompletionStatus, DmaWidth, MapError, MapRequest, Platform, Policy,
+    Program, Setup, TransferContext,
 };
 use std::sync::Arc;
 
@@ -43,9 +43,11 @@ pub(crate) fn register(
     lines: Vec<Line>,
 ) -> Bench {
     let setup = Setup::new(Arc::new(PdmaController::new(registers))).lines(lines);
+    let platform = Platform::new(machine, None, Policy::default());
     Bench {
         machine: machine.clone(),
-        system: SystemDma::register(passive, machine, setup).unwrap(),
+        system: platform.register(passive, setup).unwrap(),
+        platform,
         port: Port::default(),
         other: Port::default(),
     }

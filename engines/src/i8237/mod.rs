@@ -247,6 +247,17 @@ impl<R: Registers> Controller for I8237Controller<R> {
         NtStatus::SUCCESS
     }
 
+    fn cascade(&self, channel: u32, on: bool) -> Result<(), ProgramError> {
+        let channel = usable(channel).ok_or(ProgramError::NoChannel)?;
+        if self.state(channel).is_running() {
+            return Err(ProgramError::NoChannel);
+        }
+        match self.set_cascade(channel, usize::from(on)) {
+            NtStatus::SUCCESS => Ok(()),
+            _ => Err(ProgramError::Gone),
+        }
+    }
+
     fn flush(&self, channel: u32) {
         if let Some(channel) = usable(channel) {
             self.quiet(channel);

@@ -288,6 +288,8 @@ pub enum AdapterError {
     NoLength,
     /// Somebody else claimed the channel.
     Conflict,
+    /// The controller lets no bus master ask through this channel.
+    NoCascade,
 }
 
 impl AdapterError {
@@ -338,6 +340,7 @@ impl fmt::Display for AdapterError {
             Self::NotSubordinate => "a bus master needs no controller",
             Self::NoLength => "the maximum length is zero",
             Self::Conflict => "somebody else claimed the channel",
+            Self::NoCascade => "the controller lets no bus master ask through this channel",
         })
     }
 }

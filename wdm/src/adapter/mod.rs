@@ -3,8 +3,10 @@
 pub mod common;
 pub mod description;
 pub mod info;
+pub(crate) mod place;
 
 use crate::adapter::description::{AdapterError, DeviceDescription};
+use crate::adapter::place::{Place, Share};
 use crate::operations::Operation;
 use crate::registers::{MapRegisters, RegisterBase, pages_spanned};
 use crate::state::{Answer, Input, Refusal, State};
@@ -20,14 +22,16 @@ use core::fmt;
 use core::sync::atomic::{AtomicU32, Ordering};
 use longshore_core::event::Rule;
 use longshore_core::machine::Machine;
+use longshore_core::scatter::Segments;
 use longshore_core::{AtMostDispatch, Event, NtStatus, Passive};
 
 /// What all handles of one adapter share.
 pub(crate) struct AdapterRecord<M: Machine> {
-    pub(crate) system: SystemDma<M>,
+    place: Place<M>,
     pub(crate) number: u32,
     pub(crate) description: DeviceDescription,
-    pub(crate) channel: u32,
+    /// How many address bits its transfers may use.
+    address_width: u32,
     pub(crate) request_line: u32,
     /// What the last transfer left undone, taken before its flush.
     pub(crate) last_residue: AtomicU32,
@@ -37,18 +41,6 @@ pub(crate) struct AdapterRecord<M: Machine> {
     pub(crate) common_buffers: AtomicU32,
     /// Lists that are not put.
     pub(crate) lists: AtomicU32,
-}
-
-impl<M: Machine> Drop for AdapterRecord<M> {
-    fn drop(&mut self) {
-        let number = self.channel;
-        self.system.with(|board| {
-            if let Some(channel) = board.channel(number) {
-                channel.adapters -= 1;
-                channel.claimed &= channel.adapters > 0;
-            }
-        });
-    }
 }
 
 /// A handle to an adapter. Handles of one adapter are interchangeable; the adapter lives as long as one of them, or
@@ -64,7 +56,12 @@ impl<M: Machine> Clone for Adapter<M> {
 
 impl<M: Machine> fmt::Debug for Adapter<M> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Adapter({} for channel {})", self.0.number, self.0.channel)
+        write!(
+            f,
+            "Adapter({} for channel {})",
+            self.0.number,
+            self.channel_number()
+        )
     }
 }
 
@@ -92,11 +89,13 @@ impl<M: Machine> Refused for PutRefused<M> {
 }
 
 impl<M: Machine> Adapter<M> {
-    /// An adapter for a channel of a controller's, which nobody else may have one for if it is claimed.
+    /// An adapter for a channel of a controller's. Its transfers stay below so many address bits, however many more the
+    /// controller drives.
     pub(crate) fn of_system(
         system: &SystemDma<M>,
         description: DeviceDescription,
-        claim: bool,
+        share: Share,
+        address_width: u32,
     ) -> Result<Self, AdapterError> {
         if description.master {
             return Err(AdapterError::NotSubordinate);
@@ -109,8 +108,12 @@ impl<M: Machine> Adapter<M> {
             let first = system.attributes().request_lines.first;
             first.checked_add(channel).ok_or(AdapterError::BadBinding)?
         };
-        take_place(system, description, request_line, claim)?;
-        Ok(Self::new(system.clone(), description, request_line))
+        if !system.attributes().port_widths.serve(description.width) {
+            return Err(AdapterError::BadWidth);
+        }
+        let place = Place::take(system, channel, request_line, share)?;
+        let address_width = address_width.min(system.attributes().address_width);
+        Ok(Self::new(place, description, address_width, request_line))
     }
 
     /// A bus master's adapter, with a board of its own.
@@ -127,21 +130,17 @@ impl<M: Machine> Adapter<M> {
             ..Setup::new(Arc::new(Master::new(&description)))
         };
         let system = SystemDma::register(passive, machine, setup).map_err(|_| AdapterError::AddressWidth)?;
-        system.with(|board| board.channel(0).map(|channel| channel.adapters += 1));
-        Ok(Self::new(system, description, 0))
+        let address_width = system.attributes().address_width;
+        let place = Place::of_master(&system);
+        Ok(Self::new(place, description, address_width, 0))
     }
 
-    fn new(system: SystemDma<M>, description: DeviceDescription, request_line: u32) -> Self {
-        let number = system.machine().number();
+    fn new(place: Place<M>, description: DeviceDescription, address_width: u32, request_line: u32) -> Self {
         Self(Arc::new(AdapterRecord {
-            system,
-            number,
+            number: place.system().machine().number(),
+            place,
             description,
-            channel: if description.master {
-                0
-            } else {
-                description.channel
-            },
+            address_width,
             request_line,
             last_residue: AtomicU32::new(0),
             owed: AtomicU32::new(0),
@@ -155,11 +154,11 @@ impl<M: Machine> Adapter<M> {
     }
 
     pub(crate) fn machine(&self) -> &M {
-        self.0.system.machine()
+        self.system().machine()
     }
 
     pub(crate) fn channel_number(&self) -> u32 {
-        self.0.channel
+        self.0.place.channel()
     }
 
     /// Whether both are handles of the same adapter.
@@ -169,7 +168,7 @@ impl<M: Machine> Adapter<M> {
 
     /// Whether both stand for the same channel.
     pub(crate) fn shares_channel(&self, other: &Self) -> bool {
-        self.0.channel == other.0.channel && self.0.system.is(&other.0.system)
+        self.channel_number() == other.channel_number() && self.system().is(other.system())
     }
 
     /// Whether it is a bus master's.
@@ -179,14 +178,21 @@ impl<M: Machine> Adapter<M> {
 
     /// Whether the controller's count of a transfer is to be relied upon.
     pub(crate) fn counts(&self) -> bool {
-        self.0.system.attributes().counter_available && !self.0.description.ignores_count()
+        self.system().attributes().counter_available && !self.0.description.ignores_count()
+    }
+
+    /// The first address that its transfers may not use.
+    pub(crate) fn reach(&self) -> u128 {
+        1 << self.0.address_width
     }
 
     /// Through what goes what the device does not reach; none if it reaches everything there is.
     pub(crate) fn bounces_through(&self) -> Option<&MapRegisters<M>> {
-        let core = &self.0.system.hardware().core;
-        let limited = core.attributes.address_width < 64 || core.unit(self.0.channel) > 1;
-        core.registers.as_ref().filter(|_| limited)
+        let core = &self.system().hardware().core;
+        let limited = self.0.address_width < 64 || core.unit(self.channel_number()) > 1;
+        core.registers
+            .as_ref()
+            .filter(|pool| limited && pool.are_below(self.reach()))
     }
 
     /// The most map registers of one transfer: one more than the pages of the longest, so that any alignment fits, or
@@ -204,10 +210,28 @@ impl<M: Machine> Adapter<M> {
             .map_or(wanted, |pool| wanted.min(pool.count()))
     }
 
+    /// How many map registers a part of a buffer needs: as many as the pages it touches (NDIS-063), and never more than
+    /// so many bytes need wherever they lie.
+    pub fn registers_for_part(&self, buffer: Segments<'_>, offset: u64, length: u32) -> u32 {
+        let pages = buffer
+            .part(offset, u64::from(length))
+            .map(|bytes| pages_spanned(bytes.start().raw(), bytes.len()))
+            .fold(0, u64::saturating_add);
+        let most = self.registers_for(length);
+        u32::try_from(pages).map_or(most, |pages| pages.min(most))
+    }
+
+    /// Whether there are map registers enough for so many bytes, wherever they lie; or none are needed.
+    pub fn has_registers_for(&self, length: u32) -> bool {
+        let pages = pages_spanned(0, u64::from(length));
+        self.bounces_through()
+            .is_none_or(|pool| pages < u64::from(pool.count()))
+    }
+
     /// The context that holds the adapter's channel; or, given a run of map registers, the one that has it.
     pub fn holder(&self, base: Option<RegisterBase>) -> Option<TransferContext> {
-        self.0.system.with(|board| {
-            let channel = board.channel(self.0.channel)?;
+        self.system().with(|board| {
+            let channel = board.channel(self.channel_number())?;
             let mut holders = channel.holder.iter();
             let found = match base {
                 None => holders.find(|holder| holder.context.state().holds_channel()),
@@ -230,7 +254,7 @@ impl<M: Machine> Adapter<M> {
 
     /// The controller behind the adapter.
     pub fn system(&self) -> &SystemDma<M> {
-        &self.0.system
+        self.0.place.system()
     }
 
     /// The state of a context as this adapter knows it. One that was initialised for another adapter is blank here.
@@ -264,9 +288,9 @@ impl<M: Machine> Adapter<M> {
             } else {
                 Arc::new(Record::bound(self.0.number))
             };
-            let loose = self.0.system.with(|board| {
+            let loose = self.system().with(|board| {
                 let before = context.record().state();
-                let core = &self.0.system.hardware().core;
+                let core = &self.system().hardware().core;
                 let (state, answer) = core.consult(before, Input::Initialize);
                 if let Answer::Refuse(refusal) = answer {
                     return Err(refusal);
@@ -289,7 +313,7 @@ impl<M: Machine> Adapter<M> {
         before: State,
     ) -> LinkedList<Holder<M>> {
         board
-            .channel(self.0.channel)
+            .channel(self.channel_number())
             .filter(|_| before == State::Loose)
             .map_or_else(LinkedList::new, |channel| channel.take_holder(record))
     }
@@ -307,8 +331,8 @@ impl<M: Machine> Adapter<M> {
     }
 
     fn counter(&self) -> u32 {
-        let hardware = self.0.system.hardware();
-        self.0.system.with(|board| {
+        let hardware = self.system().hardware();
+        self.system().with(|board| {
             // Never refused.
             let state = self.busiest_state(board);
             let _ = hardware.core.consult(state, Input::ReadCounter);
@@ -344,8 +368,8 @@ impl<M: Machine> Adapter<M> {
             if self.is_master() {
                 return Err(Refusal::NotConfigurable);
             }
-            self.0.system.with(|_| {
-                let core = &self.0.system.hardware().core;
+            self.system().with(|_| {
+                let core = &self.system().hardware().core;
                 let state = self.stored_state(context.record());
                 match core.consult(state, Input::Configure).1 {
                     Answer::Refuse(refusal) => Err(refusal),
@@ -386,8 +410,8 @@ impl<M: Machine> Adapter<M> {
         if self.0.lists.load(Ordering::Acquire) != 0 {
             return Some(Refusal::ListOut);
         }
-        let core = &self.0.system.hardware().core;
-        let state = self.0.system.with(|board| self.busiest_state(board));
+        let core = &self.system().hardware().core;
+        let state = self.system().with(|board| self.busiest_state(board));
         match core.consult(state, Input::Put).1 {
             Answer::Refuse(why) => Some(why),
             _ => None,
@@ -409,38 +433,4 @@ impl<M: Machine> Adapter<M> {
             .find(|state| *state != State::Loose)
             .unwrap_or(State::Ready)
     }
-}
-
-/// Checks a description and counts the new adapter on its channel.
-fn take_place<M: Machine>(
-    system: &SystemDma<M>,
-    description: DeviceDescription,
-    request_line: u32,
-    claim: bool,
-) -> Result<(), AdapterError> {
-    let core = &system.hardware().core;
-    let number = description.channel;
-    if number >= core.attributes.channels {
-        return Err(AdapterError::NoChannel);
-    }
-    if !core.attributes.port_widths.serve(description.width) {
-        return Err(AdapterError::BadWidth);
-    }
-    // Outside of the lock, for the controller is asked at PASSIVE (WDM-105).
-    if !core.attributes.request_lines.contains(request_line)
-        || !core
-            .controller
-            .validate_request_line_binding(request_line, number)
-    {
-        return Err(AdapterError::BadBinding);
-    }
-    system.with(|board| {
-        let channel = board.channel(number).ok_or(AdapterError::NoChannel)?;
-        if channel.claimed || claim && channel.adapters > 0 {
-            return Err(AdapterError::Conflict);
-        }
-        channel.adapters += 1;
-        channel.claimed = claim;
-        Ok(())
-    })
 }

@@ -1,12 +1,14 @@
 //! One registered controller.
 
 pub(crate) mod board;
+pub mod cascade;
 pub(crate) mod hardware;
 pub(crate) mod master;
 pub mod platform;
 
 use crate::adapter::Adapter;
 use crate::adapter::description::{AdapterError, DeviceDescription};
+use crate::adapter::place::Share;
 use crate::controller::{ChannelAttributes, Controller, ControllerAttributes};
 use crate::registers::{MapRegisters, PAGE_SIZE};
 use crate::system::board::Board;
@@ -224,27 +226,30 @@ impl<M: Machine> SystemDma<M> {
         passive: &Passive,
         description: DeviceDescription,
     ) -> Result<Adapter<M>, AdapterError> {
-        self.adapter_of(passive, description, false)
+        self.adapter_of(passive, description, Share::Anybody, u64::BITS)
     }
 
-    /// An adapter whose channel nobody else may have an adapter for.
+    /// An adapter whose channel nobody else may have, and whose transfers stay below so many address bits, where the
+    /// controller drives more.
     pub fn exclusive_adapter(
         &self,
         passive: &Passive,
         description: DeviceDescription,
+        address_width: u32,
     ) -> Result<Adapter<M>, AdapterError> {
-        self.adapter_of(passive, description, true)
+        self.adapter_of(passive, description, Share::Nobody, address_width)
     }
 
     fn adapter_of(
         &self,
         _: &Passive,
         description: DeviceDescription,
-        claim: bool,
+        share: Share,
+        address_width: u32,
     ) -> Result<Adapter<M>, AdapterError> {
         called(self.machine(), "IoGetDmaAdapter", || {
             description.check(self.0.hardware.core.policy)?;
-            Adapter::of_system(self, description, claim)
+            Adapter::of_system(self, description, share, address_width)
         })
     }
 

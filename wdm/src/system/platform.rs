@@ -2,7 +2,8 @@
 
 use crate::adapter::Adapter;
 use crate::adapter::description::{AdapterError, DeviceDescription};
-use crate::controller::RequestLines;
+use crate::adapter::place::Share;
+use crate::controller::{ControllerAttributes, RequestLines};
 use crate::registers::MapRegisters;
 use crate::system::{Policy, RegisterError, Setup, SystemDma};
 use crate::transfer::mapping::called;
@@ -101,18 +102,30 @@ impl<M: Machine> Platform<M> {
                 } = self.0.as_ref();
                 return Adapter::of_master(passive, machine, registers.clone(), self.0.policy, description);
             }
-            let serves = |system: &SystemDma<M>| {
-                let attributes = system.attributes();
-                if description.is_v3() {
-                    attributes.request_lines.contains(description.request_line)
-                } else {
-                    description.channel < attributes.channels
-                }
+            let system = if description.is_v3() {
+                self.controller_of_line(description.request_line)
+            } else {
+                self.controller_with_channel(description.channel)
             };
-            let system = self.systems().into_iter().find(serves);
             let system = system.ok_or(AdapterError::NoController)?;
-            Adapter::of_system(&system, description, false)
+            Adapter::of_system(&system, description, Share::Anybody, u64::BITS)
         })
+    }
+
+    /// The controller that serves a request line.
+    pub fn controller_of_line(&self, request_line: u32) -> Option<SystemDma<M>> {
+        self.find(|attributes| attributes.request_lines.contains(request_line))
+    }
+
+    /// The first controller that has so many channels that this is one of them: how a device is served that knows its
+    /// channel and no request line.
+    pub fn controller_with_channel(&self, channel: u32) -> Option<SystemDma<M>> {
+        self.find(|attributes| channel < attributes.channels)
+    }
+
+    fn find(&self, serves: impl Fn(ControllerAttributes) -> bool) -> Option<SystemDma<M>> {
+        let mut systems = self.systems().into_iter();
+        systems.find(|system| serves(system.attributes()))
     }
 
     /// Takes request lines for a controller that is about to be registered, unless one of them is another's.

@@ -5,7 +5,6 @@ use crate::controller::Program;
 use crate::registers::Run;
 use crate::state::{Answer, Input, Refusal};
 use crate::system::board::Board;
-use crate::system::reach;
 use crate::transfer::bounce;
 use crate::transfer::mapping::{DeviceObject, Job, Mapping, called, digest};
 use crate::transfer::plan::{self, Limits, Plan};
@@ -188,7 +187,7 @@ impl<M: Machine> Adapter<M> {
         let core = &self.system().hardware().core;
         let number = self.channel_number();
         Limits {
-            reach: reach(core.attributes),
+            reach: self.reach(),
             unit: core.unit(number),
             boundary: core.channel(number).boundary,
             fragments: usize::MAX,
