@@ -54,15 +54,19 @@ pub struct Assigned {
 #[doc(alias = "NDIS_DMA_DESCRIPTION")]
 pub struct DmaDescription {
     /// The NIC transfers on demand.
+    #[doc(alias = "DemandMode")]
     pub demand_mode: bool,
     /// Transfers start over at their end.
+    #[doc(alias = "AutoInitialize")]
     pub auto_initialize: bool,
     /// The channel, if the miniport knows it.
     #[doc(alias = "DmaChannelSpecified")]
     pub channel: Option<u32>,
     /// How wide the NIC's data port is: 8, 16 or 32 bits.
+    #[doc(alias = "DmaWidth")]
     pub width: DmaWidth,
     /// How fast its channel goes. Controllers of today go as fast as they can.
+    #[doc(alias = "DmaSpeed")]
     pub speed: DmaSpeed,
     /// Must be zero.
     #[doc(alias = "DmaPort")]

@@ -149,7 +149,8 @@ impl<M: Machine, B> fmt::Debug for SetUp<M, B> {
 }
 
 impl<M: Machine, B> SetUp<M, B> {
-    /// How many bytes are left.
+    /// How many bytes are left: what [`DmaChannel::read_counter`] says.
+    #[doc(alias = "NdisMReadDmaCounter")]
     pub fn remaining<'l>(&self, level: impl Into<AtMostDispatch<'l>>) -> u32 {
         self.channel.read_counter(level.into())
     }

@@ -78,6 +78,8 @@ impl fmt::Display for WhyNotSetUp {
     }
 }
 
+impl core::error::Error for WhyNotSetUp {}
+
 /// A channel that was not deregistered, and why.
 pub struct DeregisterRefused<M: Machine> {
     /// The rule that the caller broke.
@@ -91,6 +93,17 @@ impl<M: Machine> fmt::Debug for DeregisterRefused<M> {
         write!(f, "DeregisterRefused({:?})", self.rule)
     }
 }
+
+impl<M: Machine> fmt::Display for DeregisterRefused<M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self.rule.0 {
+            "NDIS-019" => "a transfer is still set up",
+            _ => "channels are deregistered while the miniport initialises or halts",
+        })
+    }
+}
+
+impl<M: Machine> core::error::Error for DeregisterRefused<M> {}
 
 /// What the lock of a channel guards.
 struct Slot {
