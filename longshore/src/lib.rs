@@ -5,8 +5,7 @@
 //! its data, announced exactly as its contract asks; and memory comes back only when the hardware is quiet.
 //!
 //! This crate is the door. Here is [`DmaChannel`], which moves memory; its [`guide`] tells when to use what. [`system_dma`] is
-//! the guide for drivers, controllers and emulators. What
-//! stands behind it, bottom to top:
+//! the guide for drivers, controllers and emulators, [`miniport`] the one for NDIS. What stands behind it, bottom to top:
 //! * [`hardware`]: bus addresses, the three hardware traits, and the layouts that drivers and models share;
 //! * [`core`]: status, levels, scatter/gather, the machine trait and the completion cell;
 //! * [`wdm`], [`ndis`], [`netdma`]: the contracts;
@@ -51,6 +50,9 @@ pub mod guide {}
 
 #[doc = include_str!("../../docs/system-dma.md")]
 pub mod system_dma {}
+
+#[doc = include_str!("../../docs/miniport.md")]
+pub mod miniport {}
 
 /// The examples of the README compile and run.
 #[cfg(doctest)]

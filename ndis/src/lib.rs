@@ -1,5 +1,11 @@
 //! The NDIS contract for a miniport's system DMA channel, on top of WDM.
 //!
+//! A [`Miniport`] initialises and registers a [`DmaChannel`]. Each transfer is set up, which gives a [`SetUp`] that has the
+//! buffer, and completed, which gives a [`Completed`] with status, residual and the buffer. The calls as C knows them, by
+//! their arguments, stand beside it. The guide, with the traps, is the module `miniport` of the crate `longshore`.
+//!
+//! What it is not: scatter/gather and shared memory of NDIS 6, and anything of NDIS but DMA.
+//!
 //! Bottom to top:
 //! * [`status`]: the numbers of the contract;
 //! * [`state`] and [`life`]: the total tables of one channel and of a miniport;
