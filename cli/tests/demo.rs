@@ -42,7 +42,7 @@ const NAMES: [(&str, &str, &[&str]); 5] = [
             "NdisMSetupDmaTransfer",
             "NdisMRegisterDmaChannel",
             "NDIS_STATUS_SUCCESS",
-            "NDIS_STATUS_RESOURCES",
+            "NDIS_STATUS_RESOURCES  12 bytes arrived, NdisMReadDmaCounter: 20 left",
             "WriteToDevice TRUE",
             "WriteToDevice FALSE",
             "SEED-002-8",

@@ -21,12 +21,15 @@ pub(super) const PAGE: Page = Page {
     play,
 };
 
+/// How many bytes have come when a receive is completed early.
+const COME: u32 = 12;
+
 /// When the miniport does what.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Manners {
     /// It completes when the NIC says that it is done, and touches the data then.
     Proper,
-    /// It completes while half of the data is still to come.
+    /// It completes while most of the data is still to come.
     Early,
     /// It touches the data before it completes.
     Greedy,
@@ -148,7 +151,7 @@ impl Transfer {
             return Ok(u64::from(LENGTH));
         }
         let coming = match self.manners {
-            Manners::Early => &pattern[..LENGTH as usize / 2],
+            Manners::Early => &pattern[..COME as usize],
             _ => &pattern,
         };
         rig.port.supply(coming);
@@ -184,10 +187,25 @@ impl Transfer {
         format!("{}: {}", self.words(), seen.completed)
     }
 
+    /// What is to be seen after completing.
+    fn aftermath(self, seen: &Seen) -> String {
+        let arrived = seen.arrived.map_or("?".to_owned(), |bytes| bytes.to_string());
+        let left = match self.manners {
+            Manners::Early => format!("NdisMReadDmaCounter: {} left, ", seen.left),
+            _ => String::new(),
+        };
+        let ready = if seen.ready_again == NdisStatus::SUCCESS {
+            "yes"
+        } else {
+            "no"
+        };
+        format!("{arrived} bytes arrived, {left}the channel is ready again: {ready}")
+    }
+
     /// What is not as the page says.
     fn wrong(self, seen: &Seen) -> Option<String> {
         let (status, arrived) = match self.manners {
-            Manners::Early => (NdisStatus::RESOURCES, LENGTH / 2),
+            Manners::Early => (NdisStatus::RESOURCES, COME),
             _ => (NdisStatus::SUCCESS, LENGTH),
         };
         let expected = seen.set_up == NdisStatus::SUCCESS
@@ -225,9 +243,9 @@ fn first_transfer(trace: &[Step]) -> &[Step] {
     &trace[..end]
 }
 
-/// What NDIS calls to do its work. The page speaks of the flush alone.
-fn is_wdm(name: &str) -> bool {
-    !name.starts_with("Ndis") && name != "FlushAdapterBuffersEx"
+/// What the page is not about: the miniport's attributes, and what NDIS calls to do its work, but for the flush.
+fn is_background(name: &str) -> bool {
+    name == "NdisMSetMiniportAttributes" || !name.starts_with("Ndis") && name != "FlushAdapterBuffersEx"
 }
 
 /// What the dry dock says when data is touched before it is completed: the rule, and the words.
@@ -281,20 +299,17 @@ fn play() -> Result<Play, Trouble> {
     let mut shown = Vec::new();
     for transfer in [SEND, RECEIVE, EARLY] {
         let (seen, run) = docked(transfer)?;
-        let arrived = seen.arrived.map_or("?".to_owned(), |bytes| bytes.to_string());
         lines.push(format!(
-            "  {:<30} {:<22} {arrived} bytes arrived, the channel is ready again: {}",
+            "  {:<30} {:<22} {}",
             transfer.words(),
             seen.completed.to_string(),
-            if seen.ready_again == NdisStatus::SUCCESS {
-                "yes"
-            } else {
-                "no"
-            }
+            transfer.aftermath(&seen)
         ));
         if transfer.manners == Manners::Proper && !transfer.write_to_device {
             shown = timeline(first_transfer(&run.trace), |step| match step.what {
-                What::Event(Event::Call(name) | Event::Return(name, _)) if is_wdm(name) => Telling::Silent,
+                What::Event(Event::Call(name) | Event::Return(name, _)) if is_background(name) => {
+                    Telling::Silent
+                }
                 _ => tell(step, seen.buffer),
             });
         }
