@@ -10,7 +10,6 @@ use longshore_core::{Irql, Passive};
 use longshore_drydock::machine::{Step, View, What};
 use longshore_drydock::reference::{Interrupts, Options, Port, ReferenceController, ReferenceDevice};
 use longshore_hardware::{BusAddress, BusRange, DmaMemory, Lease};
-use longshore_ndis::NdisStatus;
 use longshore_wdm::{
     Adapter, Allocation, AllocationFlags, CompletionContext, CompletionRoutine, DeviceDescription,
     DeviceObject, DmaCompletionStatus, FlushRequest, MapRequest, Platform, Policy, Setup, SystemDma,
@@ -324,13 +323,8 @@ pub(super) fn tell(step: &Step, buffer: BusRange) -> Telling {
             let status = DmaCompletionStatus(u32::try_from(status).unwrap_or(u32::MAX));
             format!("DmaCompletionRoutine is called, Status = {}", numbered(status))
         }
-        What::Event(Event::Call(name)) if !is_background(name) => format!("{name} is called"),
-        What::Event(Event::Return(name, status)) if !is_background(name) => {
-            if name.starts_with("Ndis") {
-                format!("{name} returns {}", NdisStatus(status.0))
-            } else {
-                format!("{name} returns {status}")
-            }
+        What::Event(Event::Call(name) | Event::Return(name, _)) if !is_background(name) => {
+            step.what.to_string()
         }
         _ => return Telling::Silent,
     })

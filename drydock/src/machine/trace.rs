@@ -1,10 +1,12 @@
 //! What happened in a run, step by step, and how to say it in plain words.
 
 use super::arena::View;
+use longshore_core::NtStatus;
 use longshore_core::event::{Event, Owner};
 use longshore_core::irql::Irql;
 use longshore_hardware::netdma::CompletionWord;
 use longshore_hardware::{BusAddress, BusRange};
+use longshore_ndis::NdisStatus;
 use longshore_wdm::verifier;
 use std::fmt;
 
@@ -163,6 +165,15 @@ impl fmt::Display for What {
     }
 }
 
+/// A status in the words of the contract whose call it is: the same number has two names.
+fn in_its_words(call: &str, status: NtStatus) -> String {
+    if call.starts_with("Ndis") || call.starts_with("Miniport") {
+        NdisStatus(status.0).to_string()
+    } else {
+        status.to_string()
+    }
+}
+
 fn write_event(f: &mut fmt::Formatter<'_>, event: Event) -> fmt::Result {
     match event {
         Event::Accepted(operation) => write!(f, "{operation:?} is accepted"),
@@ -176,9 +187,12 @@ fn write_event(f: &mut fmt::Formatter<'_>, event: Event) -> fmt::Result {
         Event::Delivered(operation, outcome) => write!(f, "{operation:?} is told: {:?}", outcome.verdict),
         Event::Undelivered(operation, _) => write!(f, "{operation:?} is told to nobody"),
         Event::Call(name) => write!(f, "{name} is called"),
-        Event::Return(name, status) => write!(f, "{name} returns {status}"),
+        Event::Return(name, status) => write!(f, "{name} returns {}", in_its_words(name, status)),
         Event::Callback(name, status) => write!(f, "{name} runs with {status:#x}"),
-        Event::Misuse(name, rule, status) => write!(f, "{name} breaks {rule} and is refused with {status}"),
+        Event::Misuse(name, rule, status) => {
+            let status = in_its_words(name, status);
+            write!(f, "{name} breaks {rule} and is refused with {status}")
+        }
         Event::VerifierStop { .. } => match verifier::stop(&event) {
             Some(stop) => write!(f, "Windows would stop: {stop}"),
             None => Ok(()),
@@ -188,5 +202,33 @@ fn write_event(f: &mut fmt::Formatter<'_>, event: Event) -> fmt::Result {
         Event::Lost(range, _) => write!(f, "what was moved for {range:?} did not get there"),
         Event::Note(text) => f.write_str(text),
         other => write!(f, "{other:?}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use longshore_core::Rule;
+
+    #[test]
+    fn a_status_has_the_name_of_the_contract_whose_call_it_is() {
+        let status = NtStatus::INSUFFICIENT_RESOURCES;
+        let said = |event| What::Event(event).to_string();
+        assert_eq!(
+            said(Event::Return("NdisMCompleteDmaTransfer", status)),
+            "NdisMCompleteDmaTransfer returns NDIS_STATUS_RESOURCES"
+        );
+        assert_eq!(
+            said(Event::Misuse(
+                "NdisMCompleteDmaTransfer",
+                Rule("NDIS-045"),
+                status
+            )),
+            "NdisMCompleteDmaTransfer breaks NDIS-045 and is refused with NDIS_STATUS_RESOURCES"
+        );
+        assert_eq!(
+            said(Event::Return("MapTransferEx", status)),
+            "MapTransferEx returns STATUS_INSUFFICIENT_RESOURCES"
+        );
     }
 }
