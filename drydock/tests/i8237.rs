@@ -17,7 +17,7 @@ use longshore_engines::i8237::configure::{SET_CASCADE, SET_SERVICE, ServiceMode}
 use longshore_hardware::{Registers, Width};
 use longshore_models::i8237::Quirks;
 use longshore_wdm::state::Refusal;
-use longshore_wdm::{AdapterError, Controller, DeviceDescription, MapError, Program};
+use longshore_wdm::{AdapterError, Controller, DeviceDescription, DmaWidth, MapError, Program};
 use mortal::{Broken, Mortal};
 use std::sync::Arc;
 
@@ -298,6 +298,33 @@ fn attaching_starts_from_whatever_was_left_behind() {
         });
         expect_clean(&run);
     }
+}
+
+/// A word's channel cannot serve a byte's port, nor the other way round; that is known before anything is mapped.
+///
+/// Proves: WDM-063, PAIN-19.
+#[test]
+fn a_port_of_the_other_width_gets_no_adapter() {
+    let run = go(Plan::straight(), |machine, passive| {
+        let hardware = Hardware::new(machine, Quirks::empty());
+        let bench = hardware.bench(machine, passive);
+        for channel in [0, 3, 5, 7] {
+            for width in [DmaWidth::BITS_8, DmaWidth::BITS_16, DmaWidth::BITS_32] {
+                let wanted = DeviceDescription {
+                    width,
+                    ..description(channel)
+                };
+                let refused = bench.system.adapter(passive, wanted).err();
+                let bad = Some(AdapterError::BadWidth);
+                assert_eq!(
+                    refused,
+                    bad.filter(|_| width != at::width(channel)),
+                    "{channel} {width:?}"
+                );
+            }
+        }
+    });
+    expect_clean(&run);
 }
 
 /// A pair that is gone before any access.

@@ -110,6 +110,8 @@ pub struct ChannelAttributes {
     pub minimum_unit: u32,
     /// No fragment may cross a multiple of this, a power of two; 0 for no such boundary.
     pub boundary: u64,
+    /// How wide the device ports of this channel may be; none for what the controller says.
+    pub port_widths: PortWidths,
 }
 
 /// Why a controller interrupted.

@@ -291,6 +291,7 @@ impl<R: Registers + Clone, D: DmaMemory> Controller for ReferenceController<R, D
             common_buffer_length: if options.common_buffer { list } else { 0 },
             minimum_unit: options.minimum_unit,
             boundary: options.boundary,
+            ..ChannelAttributes::default()
         }
     }
 

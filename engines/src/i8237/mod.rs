@@ -196,6 +196,10 @@ impl<R: Registers> Controller for I8237Controller<R> {
         ChannelAttributes {
             minimum_unit: 1 << which.unit_shift(),
             boundary: which.page_size(),
+            port_widths: match which {
+                Which::First => PortWidths::BITS_8,
+                Which::Second => PortWidths::BITS_16,
+            },
             ..ChannelAttributes::default()
         }
     }

@@ -108,7 +108,12 @@ impl<M: Machine> Adapter<M> {
             let first = system.attributes().request_lines.first;
             first.checked_add(channel).ok_or(AdapterError::BadBinding)?
         };
-        if !system.attributes().port_widths.serve(description.width) {
+        if !system
+            .hardware()
+            .core
+            .port_widths(channel)
+            .serve(description.width)
+        {
             return Err(AdapterError::BadWidth);
         }
         let place = Place::take(system, channel, request_line, share)?;

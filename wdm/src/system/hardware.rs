@@ -1,6 +1,6 @@
 //! What is done to the controller, always under its lock (WDM-314).
 
-use crate::controller::{ChannelAttributes, Controller, ControllerAttributes, InterruptType};
+use crate::controller::{ChannelAttributes, Controller, ControllerAttributes, InterruptType, PortWidths};
 use crate::registers::MapRegisters;
 use crate::state::{self, Answer, Input, State};
 use crate::system::Policy;
@@ -41,6 +41,16 @@ impl<M: Machine> Core<M> {
     /// What a channel is.
     pub(crate) fn channel(&self, number: u32) -> ChannelAttributes {
         self.channels.get(number as usize).copied().unwrap_or_default()
+    }
+
+    /// How wide the device ports of a channel may be.
+    pub(crate) fn port_widths(&self, number: u32) -> PortWidths {
+        let own = self.channel(number).port_widths;
+        if own == PortWidths::default() {
+            self.attributes.port_widths
+        } else {
+            own
+        }
     }
 
     /// Transfers of a channel are multiples of so many bytes, and begin at such.
