@@ -1,16 +1,18 @@
 //! A miniport with its NIC on a bench, and what a run says of it.
 
 use super::Bench;
+use super::narrow::Narrow;
 use longshore_core::machine::Machine as _;
 use longshore_core::{Event, Passive};
 use longshore_drydock::Run;
 use longshore_drydock::machine::{Machine, Step, What};
 use longshore_drydock::reference::Port;
+use longshore_hardware::BusRange;
 use longshore_ndis::{
-    Assigned, Attributes, Completed, DmaChannel, DmaDescription, Miniport, NdisStatus, RegisterError,
-    Registration,
+    Assigned, Attributes, Completed, Direction, DmaChannel, DmaDescription, Miniport, NdisStatus,
+    RegisterError, Registration,
 };
-use longshore_wdm::{DeviceDescription, Platform};
+use longshore_wdm::{DeviceDescription, DmaWidth, Platform};
 
 /// What a completion said.
 pub(crate) fn said<B>(completed: Completed<B>) -> (NdisStatus, u32) {
@@ -103,6 +105,32 @@ pub(crate) fn wait_for_port(machine: &Machine, port: &Port, bytes: u64) {
 
 pub(crate) fn wait_for_nic(bench: &Bench, bytes: u64) {
     wait_for_port(&bench.machine, &bench.port, bytes);
+}
+
+/// A NIC on a channel of the narrow bench, for transfers of up to two pages.
+pub(crate) fn narrow_nic(bench: &Narrow, passive: &Passive, channel: u32) -> Nic {
+    let registration = Registration {
+        description: DmaDescription {
+            width: DmaWidth::BITS_32,
+            ..DmaDescription::default()
+        },
+        ..Registration::new(8192)
+    };
+    Nic::on(&bench.platform, passive, Some(on_channel(channel)), registration).unwrap()
+}
+
+/// A receive that goes through, of whatever is in the buffer's reach or not.
+pub(crate) fn receive(bench: &Narrow, passive: &Passive, nic: &Nic, buffer: &[BusRange], length: u32) {
+    let before = bench.port.moved();
+    bench.port.supply(&vec![7; length as usize]);
+    let set_up = nic
+        .channel
+        .set_up(passive, buffer, 0, length, Direction::ReadFromDevice);
+    wait_for_port(&bench.machine, &bench.port, before + u64::from(length));
+    assert_eq!(said(set_up.unwrap().complete(passive).unwrap()), SUCCESS);
+    for range in buffer {
+        assert!(bench.read(*range).iter().all(|byte| *byte == 7));
+    }
 }
 
 /// Each misuse that was told: the call and the rule.
