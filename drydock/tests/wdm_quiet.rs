@@ -5,78 +5,21 @@ mod bench;
 
 use bench::driver::{CONTEXT, Told, allocate, flush, free, ready, routine};
 use bench::narrow::{Habits, narrow, request};
+use bench::stubborn::Stubborn;
 use bench::{Bench, explore};
+use longshore_core::Passive;
 use longshore_core::completion::Verdict;
 use longshore_core::machine::{Machine as _, Signal as _};
 use longshore_core::scatter::Segments;
-use longshore_core::{NtStatus, Passive};
-use longshore_drydock::machine::Device;
-use longshore_drydock::reference::{CancelStyle, ReferenceController};
+use longshore_drydock::reference::CancelStyle;
 use longshore_hardware::BusRange;
 use longshore_wdm::state::Refusal;
 use longshore_wdm::{
-    Adapter, Controller, ControllerAttributes, DmaCompletionStatus, FlushError, FlushRequest, InterruptType,
-    MapError, MapRequest, Program, ProgramError, ScatterGather, State, TransferContext,
+    Adapter, DmaCompletionStatus, FlushError, FlushRequest, MapError, MapRequest, ScatterGather, State,
+    TransferContext,
 };
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
-
-/// A controller whose channels do not stop when they are told to, for as long as the switch is on.
-struct Stubborn {
-    inner: ReferenceController<Device>,
-    goes_on: Arc<AtomicBool>,
-}
-
-impl Controller for Stubborn {
-    fn attributes(&self) -> ControllerAttributes {
-        self.inner.attributes()
-    }
-
-    fn initialize(&self) {
-        self.inner.initialize();
-    }
-
-    fn validate_request_line_binding(&self, request_line: u32, channel: u32) -> bool {
-        self.inner.validate_request_line_binding(request_line, channel)
-    }
-
-    fn query_max_fragments(&self, channel: u32, requested: u32) -> u32 {
-        self.inner.query_max_fragments(channel, requested)
-    }
-
-    fn program(&self, channel: u32, program: &Program<'_>) -> Result<(), ProgramError> {
-        self.inner.program(channel, program)
-    }
-
-    fn configure(&self, channel: u32, function: u32, context: usize) -> NtStatus {
-        self.inner.configure(channel, function, context)
-    }
-
-    fn flush(&self, channel: u32) {
-        assert!(self.is_quiet(channel), "it still runs");
-        self.inner.flush(channel);
-    }
-
-    fn interrupt(&self) -> Option<(u32, InterruptType)> {
-        self.inner.interrupt()
-    }
-
-    fn remaining(&self, channel: u32) -> u32 {
-        self.inner.remaining(channel)
-    }
-
-    fn poll(&self, channel: u32) -> Option<InterruptType> {
-        self.inner.poll(channel)
-    }
-
-    fn cancel(&self, channel: u32) -> bool {
-        !self.goes_on.load(Ordering::Relaxed) && self.inner.cancel(channel)
-    }
-
-    fn is_quiet(&self, channel: u32) -> bool {
-        !self.goes_on.load(Ordering::Relaxed) || self.inner.remaining(channel) == 0
-    }
-}
 
 /// A receive that is cancelled while the engine goes on. Then the device gives its last bytes, or the engine stops.
 fn stubborn(bench: &Bench, passive: &mut Passive, ends: bool) {

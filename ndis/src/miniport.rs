@@ -206,6 +206,22 @@ impl<M: Machine> Miniport<M> {
 
     /// To multiples of how many bytes receive buffers are to be rounded up. Nobody knows before a channel is registered
     /// (NDIS-053).
+    ///
+    /// ```compile_fail
+    /// use longshore_core::{Dispatch, Machine};
+    /// use longshore_ndis::Miniport;
+    /// fn too_high<M: Machine>(dispatch: &Dispatch, miniport: &Miniport<M>) -> Option<u32> {
+    ///     miniport.dma_alignment(dispatch)
+    /// }
+    /// ```
+    ///
+    /// ```
+    /// use longshore_core::{Machine, Passive};
+    /// use longshore_ndis::Miniport;
+    /// fn at_passive<M: Machine>(passive: &Passive, miniport: &Miniport<M>) -> Option<u32> {
+    ///     miniport.dma_alignment(passive)
+    /// }
+    /// ```
     #[doc(alias = "NdisMGetDmaAlignment")]
     pub fn dma_alignment(&self, _: &Passive) -> Option<u32> {
         const NAME: &str = "NdisMGetDmaAlignment";

@@ -14,6 +14,9 @@ use longshore_hardware::BusRange;
 const SET_UP: &str = "NdisMSetupDmaTransfer";
 const COMPLETE: &str = "NdisMCompleteDmaTransfer";
 
+/// Of a transfer that is a value.
+const OWNED: bool = true;
+
 /// A refused set-up, with the buffer.
 pub struct SetUpRefused<B> {
     /// The one status the contract has for it.
@@ -246,7 +249,7 @@ impl<M: Machine> DmaChannel<M> {
         direction: Direction,
     ) -> Result<SetUp<M, B>, SetUpRefused<B>> {
         let arguments = Arguments::new(Segments::new(buffer.as_ref()), offset, length, direction);
-        match self.begin(level.into(), arguments) {
+        match self.begin(level.into(), arguments, OWNED) {
             Ok(ticket) => Ok(SetUp {
                 channel: Arc::clone(&self.inner),
                 ticket,
@@ -260,10 +263,15 @@ impl<M: Machine> DmaChannel<M> {
         }
     }
 
-    fn begin(&self, level: AtMostDispatch<'_>, arguments: Arguments) -> Result<Ticket, WhyNotSetUp> {
+    fn begin(
+        &self,
+        level: AtMostDispatch<'_>,
+        arguments: Arguments,
+        owned: bool,
+    ) -> Result<Ticket, WhyNotSetUp> {
         let machine = self.inner.machine();
         machine.emit(Event::Call(SET_UP));
-        let result = self.prepare(level, arguments);
+        let result = self.prepare(level, arguments, owned);
         let status = match result {
             Ok(_) => NdisStatus::SUCCESS,
             Err(_) => NdisStatus::RESOURCES,
@@ -287,14 +295,15 @@ impl<M: Machine> DmaChannel<M> {
     ) -> NdisStatus {
         let direction = Direction::from_write_to_device(write_to_device);
         let arguments = Arguments::new(buffer, offset, length, direction);
-        match self.begin(level.into(), arguments) {
+        match self.begin(level.into(), arguments, !OWNED) {
             Ok(_) => NdisStatus::SUCCESS,
             Err(_) => NdisStatus::RESOURCES,
         }
     }
 
     /// Completes the transfer that was set up with these arguments. Others, or nothing set up, are misuse that
-    /// reaches no hardware (NDIS-043, NDIS-045).
+    /// reaches no hardware (NDIS-043, NDIS-045). What was set up as a value is completed by the value alone, for it
+    /// has the buffer.
     #[doc(alias = "NdisMCompleteDmaTransfer")]
     pub fn complete_dma_transfer<'l>(
         &self,
@@ -306,7 +315,7 @@ impl<M: Machine> DmaChannel<M> {
     ) -> NdisStatus {
         let direction = Direction::from_write_to_device(write_to_device);
         let arguments = Arguments::new(buffer, offset, length, direction);
-        let same = |transfer: &Transfer| transfer.arguments == arguments;
+        let same = |transfer: &Transfer| !transfer.owned && transfer.arguments == arguments;
         or_doubtful(complete(&self.inner, level.into(), same)).status
     }
 }

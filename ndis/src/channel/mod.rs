@@ -8,7 +8,7 @@ use crate::state::{self, Answer, Input, State};
 use crate::status::NdisStatus;
 use crate::{life, setup};
 use alloc::sync::Arc;
-use core::fmt;
+use core::{fmt, mem};
 use longshore_core::completion::Cell;
 use longshore_core::event::{Event, Rule};
 use longshore_core::machine::{Lock, Machine, Promise};
@@ -109,6 +109,9 @@ impl<M: Machine> core::error::Error for DeregisterRefused<M> {}
 struct Slot {
     state: State,
     transfer: Option<Transfer>,
+    /// Its miniport has one channel more for it. Not once it is deregistered, though a completion may just be returning
+    /// on another CPU.
+    counts: bool,
 }
 
 /// How a NIC's bytes are moved.
@@ -190,6 +193,7 @@ impl<M: Machine> DmaChannel<M> {
         let slot = Slot {
             state: State::Idle,
             transfer: None,
+            counts: true,
         };
         Self {
             inner: Arc::new(Inner {
@@ -281,6 +285,13 @@ impl<M: Machine> Inner<M> {
         left
     }
 
+    /// The miniport has it no more. Told once.
+    fn forget(&self) {
+        if self.slot.with(|slot| mem::take(&mut slot.counts)) {
+            self.miniport.forget_channel();
+        }
+    }
+
     /// Whether the channel may be given back now, and if so, that of it which WDM is told of.
     fn give_back(&self, passive: &Passive, call: &'static str) -> Result<(), Rule> {
         let answer = self.slot.with(|slot| self.consult(slot, Input::Deregister));
@@ -293,6 +304,7 @@ impl<M: Machine> Inner<M> {
             // Nothing of it is out: the channel is idle.
             let _ = adapter.clone().put(passive);
         }
+        self.forget();
         Ok(())
     }
 }
@@ -303,6 +315,6 @@ impl<M: Machine> Drop for Inner<M> {
         if self.slot.with(|slot| slot.transfer.is_some()) {
             setup::complete_at_any_level(self, |_| true);
         }
-        self.miniport.forget_channel();
+        self.forget();
     }
 }

@@ -53,6 +53,8 @@ impl Arguments {
 pub(crate) struct Transfer {
     pub(crate) arguments: Arguments,
     pub(crate) ticket: Ticket,
+    /// It is a value's, which owns the buffer: nobody else may complete it and so hand the buffer back.
+    pub(crate) owned: bool,
     context: TransferContext,
 }
 
@@ -80,6 +82,7 @@ impl<M: Machine> DmaChannel<M> {
         &self,
         level: AtMostDispatch<'_>,
         arguments: Arguments,
+        owned: bool,
     ) -> Result<Ticket, WhyNotSetUp> {
         let inner = &self.inner;
         let Way::Controller(adapter) = &inner.way else {
@@ -97,6 +100,7 @@ impl<M: Machine> DmaChannel<M> {
                 arguments,
                 context,
                 ticket,
+                owned,
             })
         });
         let ticket = started
@@ -193,11 +197,19 @@ fn release<M: Machine>(
         return Err(NotCompleted::NotQuiet);
     }
     free(adapter, context);
-    // Without an outcome nothing is known to have moved.
-    Ok(flushed.ok().flatten().unwrap_or(Outcome {
-        verdict: Verdict::Failed(Cause::DEVICE),
-        residue: u64::from(arguments.length),
-    }))
+    Ok(match flushed {
+        Ok(Some(outcome)) => outcome,
+        // The device moved its bytes, and they could not be brought to the buffer: the counter stays what it is.
+        Err(FlushError::Lost) => Outcome {
+            verdict: Verdict::Failed(Cause::BUS),
+            residue: u64::from(adapter.read_counter(level)),
+        },
+        // Without an outcome nothing is known to have moved.
+        _ => Outcome {
+            verdict: Verdict::Failed(Cause::DEVICE),
+            residue: u64::from(arguments.length),
+        },
+    })
 }
 
 impl<M: Machine> Inner<M> {
@@ -211,7 +223,7 @@ impl<M: Machine> Inner<M> {
             return Err(NotCompleted::Misuse(Rule("NDIS-045")));
         };
         let transfer = self.slot.with(|slot| {
-            // NDIS-043: other arguments than the set-up's.
+            // NDIS-043: other arguments than the set-up's, or none of the caller's business.
             if slot.transfer.as_ref().is_some_and(|transfer| !wanted(transfer)) {
                 return Err(NotCompleted::Misuse(Rule("NDIS-043")));
             }

@@ -34,7 +34,8 @@ pub struct AdapterInfo {
     pub read_counter_available: bool,
     /// How many elements the controller takes at a time.
     pub scatter_gather_limit: u32,
-    /// How many address bits it drives. The bits above are zero on the bus, so nothing above is ever given to it.
+    /// How many address bits its transfers may use: those that the controller drives, or fewer for a device that drives
+    /// fewer. The bits above are zero on the bus, so nothing above is ever given to it.
     pub address_width: u32,
     /// Reserved: 0.
     pub flags: u32,
@@ -161,7 +162,7 @@ impl<M: Machine> Adapter<M> {
             Ok(AdapterInfo {
                 read_counter_available: core.attributes.counter_available,
                 scatter_gather_limit: limit,
-                address_width: core.attributes.address_width,
+                address_width: self.record().address_width,
                 flags: 0,
                 minimum_transfer_unit: self.alignment_now(),
             })

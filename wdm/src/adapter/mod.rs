@@ -31,7 +31,7 @@ pub(crate) struct AdapterRecord<M: Machine> {
     pub(crate) number: u32,
     pub(crate) description: DeviceDescription,
     /// How many address bits its transfers may use.
-    address_width: u32,
+    pub(crate) address_width: u32,
     pub(crate) request_line: u32,
     /// What the last transfer left undone, taken before its flush.
     pub(crate) last_residue: AtomicU32,
