@@ -101,7 +101,11 @@ fn the_page_s_example_compiles_unchanged() {
 /// The asserts can fail, so the tests above say something.
 #[test]
 fn a_wrong_layout_does_not_compile() {
-    for source in ["tests/c/layout.c", "tests/c/layout_dma.c", "tests/c/layout_ndis.c"] {
+    for source in [
+        "tests/c/layout.c",
+        "tests/c/layout_dma.c",
+        "tests/c/layout_ndis.c",
+    ] {
         for result in check(source, &["-fpack-struct=1"]) {
             assert!(result.unwrap_err().contains("assert"));
         }

@@ -221,10 +221,7 @@ mod tests {
         type Const = *const c_void;
         type Transfer = unsafe extern "C" fn(*mut Status, Void, *mut crate::abi::dma::Mdl, u32, u32, u8);
         type TheirTransfer = unsafe extern "system" fn(*mut i32, Void, *mut MDL, u32, u32, bool);
-        let ours: [Transfer; 2] = [
-            exports::NdisSetupDmaTransfer,
-            exports::NdisCompleteDmaTransfer,
-        ];
+        let ours: [Transfer; 2] = [exports::NdisSetupDmaTransfer, exports::NdisCompleteDmaTransfer];
         let theirs: [TheirTransfer; 2] = [sys::NdisSetupDmaTransfer, sys::NdisCompleteDmaTransfer];
         assert_eq!(ours.map(|f| f as usize), theirs.map(|f| f as usize));
         let ours: unsafe extern "C" fn(*mut Void, Void, u32, u8, *const DmaDescription, u32) -> Status =
