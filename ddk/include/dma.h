@@ -305,6 +305,14 @@ typedef struct _CM_PARTIAL_RESOURCE_DESCRIPTOR {
         } DevicePrivate;
     } u;
 } CM_PARTIAL_RESOURCE_DESCRIPTOR, *PCM_PARTIAL_RESOURCE_DESCRIPTOR;
+
+/* Count descriptors, the first of which stands here. */
+typedef struct _CM_PARTIAL_RESOURCE_LIST {
+    USHORT Version;
+    USHORT Revision;
+    ULONG Count;
+    CM_PARTIAL_RESOURCE_DESCRIPTOR PartialDescriptors[1];
+} CM_PARTIAL_RESOURCE_LIST, *PCM_PARTIAL_RESOURCE_LIST;
 #pragma pack(pop)
 
 LONGSHORE_END

@@ -24,6 +24,13 @@ NTSTATUS NTAPI LsAttachDevice(_In_ PDEVICE_OBJECT Pdo, _Out_ PVOID *DeviceContex
 /* In the place of STOP_DEVICE and REMOVE_DEVICE: stops, deregisters and gives everything back. PASSIVE_LEVEL. */
 VOID NTAPI LsDetachDevice(_In_ PVOID DeviceContext);
 
+/*
+ * In the place of what DriverEntry is given: the driver object for the device that is being attached. A miniport
+ * registers with it in LsAttachDevice; its InitializeHandlerEx is called once that has returned, and its HaltHandlerEx
+ * before LsDetachDevice.
+ */
+#define LsDriverObject(Pdo) ((PDRIVER_OBJECT)(PVOID)(Pdo))
+
 /* ---- physical memory, as an engine reaches it ---- */
 
 /*

@@ -2,6 +2,7 @@
 #![allow(unsafe_code)] // Each function here calls one kind of C routine, through the pointer that C code handed in.
 
 use crate::abi::dma::{CompletionRoutine, DriverControl, DriverListControl};
+use crate::abi::ndis::{HaltHandler, InitParameters, InitializeHandler};
 use crate::abi::netdma::{
     AllocateHandler, ChainHandler, ChannelCpuAffinity, ChannelParameters, CommandHandler, FreeHandler,
     SetAffinityHandler, SuspendHandler,
@@ -11,6 +12,7 @@ use crate::edge::Edge;
 use crate::handles::Handle;
 use longshore_core::NtStatus;
 use longshore_hardware::BusAddress;
+use longshore_ndis::NdisStatus;
 use longshore_wdm::{DmaCompletionStatus, IoAllocationAction};
 use std::any::Any;
 use std::cell::{Cell, RefCell};
@@ -202,6 +204,28 @@ pub(crate) fn driver_list_control(
             pointer(context),
         );
     });
+}
+
+/// MiniportInitializeEx.
+pub(crate) fn initialize_miniport(
+    edge: &Edge,
+    handler: InitializeHandler,
+    adapter: Handle,
+    context: usize,
+    parameters: &mut InitParameters,
+) -> NdisStatus {
+    // SAFETY: as above.
+    let status = into_c(edge, || unsafe {
+        handler(pointer(adapter.raw()), pointer(context), parameters)
+    });
+    NdisStatus(NtStatus::from(status).0)
+}
+
+/// MiniportHaltEx, since the device is disabled.
+pub(crate) fn halt_miniport(edge: &Edge, handler: HaltHandler, context: usize) {
+    const DEVICE_DISABLED: u32 = 0;
+    // SAFETY: as above.
+    into_c(edge, || unsafe { handler(pointer(context), DEVICE_DISABLED) });
 }
 
 /// DmaCompletionRoutine.

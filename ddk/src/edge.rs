@@ -11,6 +11,7 @@ use crate::handles::{Handle, Handles};
 use crate::interface::Interface;
 use crate::interrupts::Interrupts;
 use crate::mdl::Mdls;
+use crate::ndis::miniports::Ndis;
 use crate::pool::Pool;
 use crate::registry::Record;
 use crate::spin::SpinLocks;
@@ -50,6 +51,7 @@ pub struct Edge {
     pub(crate) contexts: Contexts,
     pub(crate) commons: Commons,
     pub(crate) lists: Lists,
+    pub(crate) ndis: Ndis,
     complaint: OnceLock<Complaint>,
 }
 
@@ -101,6 +103,7 @@ impl Edge {
                 contexts: Contexts::default(),
                 commons: Commons::default(),
                 lists: Lists::default(),
+                ndis: Ndis::default(),
                 complaint: OnceLock::new(),
             }
         })

@@ -36,6 +36,7 @@ mod interrupts;
 mod mdl;
 mod memory;
 pub mod module;
+mod ndis;
 mod pool;
 pub mod provider;
 mod registry;

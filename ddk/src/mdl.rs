@@ -148,22 +148,24 @@ impl Edge {
         let mdls = hold(&self.mdls.0);
         let (mut parts, mut next) = (Vec::new(), first);
         while next != 0 {
-            let record = mdls.get(&next).ok_or(NoChain::Broken)?;
             if parts.len() == LONGEST {
                 return Err(NoChain::Broken);
             }
-            parts.push(record.built.clone().ok_or(NoChain::NotBuilt)?);
-            let written = memory::mdl(&record.place).ok_or(NoChain::Broken)?;
-            if written.flags != Mdl::BUILT {
-                return Err(NoChain::NotBuilt); // damaged
-            }
-            next = written.next.addr();
+            let (part, behind) = mdls.get(&next).ok_or(NoChain::Broken)?.part()?;
+            parts.push(part);
+            next = behind;
         }
         if parts.is_empty() {
             return Err(NoChain::Broken);
         }
-        let shadows = parts.iter().map(|part| part.shadow).collect();
-        Ok(Buffer { parts, shadows })
+        Ok(Buffer::of(parts))
+    }
+
+    /// What one MDL describes, whatever is chained behind it.
+    pub(crate) fn one_mdl(&self, mdl: usize) -> Result<Buffer, NoChain> {
+        let mdls = hold(&self.mdls.0);
+        let (part, _) = mdls.get(&mdl).ok_or(NoChain::Broken)?.part()?;
+        Ok(Buffer::of(vec![part]))
     }
 
     /// The virtual address that an MDL describes, by which the older calls name its bytes.
@@ -202,6 +204,16 @@ impl Record {
         Some(self.address..self.address.checked_add(self.length as usize)?)
     }
 
+    /// What it describes, and the MDL that C code linked behind it.
+    fn part(&self) -> Result<(Arc<Built>, usize), NoChain> {
+        let built = self.built.clone().ok_or(NoChain::NotBuilt)?;
+        let written = memory::mdl(&self.place).ok_or(NoChain::Broken)?;
+        if written.flags != Mdl::BUILT {
+            return Err(NoChain::NotBuilt); // damaged
+        }
+        Ok((built, written.next.addr()))
+    }
+
     /// What C code reads in it.
     fn header(&self) -> Mdl {
         let pointer = with_exposed_provenance_mut;
@@ -231,6 +243,17 @@ pub(crate) struct Buffer {
 }
 
 impl Buffer {
+    fn of(parts: Vec<Arc<Built>>) -> Self {
+        let shadows = parts.iter().map(|part| part.shadow).collect();
+        Self { parts, shadows }
+    }
+
+    /// Whether it is what was described then: the same MDLs, built at the same time.
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        let same = |(here, there): (&Arc<Built>, &Arc<Built>)| Arc::ptr_eq(here, there);
+        self.parts.len() == other.parts.len() && self.parts.iter().zip(&other.parts).all(same)
+    }
+
     /// The shadows, which are what devices see.
     pub(crate) fn segments(&self) -> Segments<'_> {
         Segments::new(&self.shadows)

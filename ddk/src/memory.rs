@@ -2,6 +2,7 @@
 #![allow(unsafe_code)] // C code hands in pointers to its own memory; here they are read and written, once, and nowhere else.
 
 use crate::abi::dma::{Adapter, DeviceDescription, Element, List, Mdl, TRANSFER_CONTEXT_SIZE};
+use crate::abi::ndis::ObjectHeader;
 use crate::abi::netdma::ProviderCharacteristics;
 use crate::abi::types::UnicodeString;
 use crate::pool::Block;
@@ -56,6 +57,27 @@ pub(crate) unsafe fn characteristics(at: *const ProviderCharacteristics) -> Opti
     let len = size.min(size_of::<ProviderCharacteristics>());
     // SAFETY: no more is read than the structure says it has, and no more written than there is room. All zero is a
     // value of the type, and so is every pattern of bits in its numbers, raw pointers and optional routines.
+    unsafe {
+        ptr::copy_nonoverlapping(at.cast::<u8>(), whole.as_mut_ptr().cast::<u8>(), len);
+        Some(whole.assume_init())
+    }
+}
+
+/// Reads the first `len` bytes of a structure that begins with NDIS's header; what it has behind them is zero. `None` if
+/// it is NULL, of another kind, of no revision, or shorter by its own word.
+///
+/// # Safety
+///
+/// `at` is NULL, or as many bytes as its header says can be read there, and four at least; every pattern of bits is a `T`.
+pub(crate) unsafe fn object<T: Copy>(at: *const T, kind: u8, len: u16) -> Option<T> {
+    // SAFETY: the header can be read.
+    let header = unsafe { read(at.cast::<ObjectHeader>()) }?;
+    if header.kind != kind || header.revision == 0 || header.size < len {
+        return None;
+    }
+    let mut whole = MaybeUninit::<T>::zeroed();
+    let len = usize::from(len).min(size_of::<T>());
+    // SAFETY: no more is read than the header says, and no more written than there is room; the rest is zero.
     unsafe {
         ptr::copy_nonoverlapping(at.cast::<u8>(), whole.as_mut_ptr().cast::<u8>(), len);
         Some(whole.assume_init())

@@ -8,6 +8,7 @@ use crate::handles::Handle;
 use crate::provider::CProvider;
 use libloading::os::unix::{Library, RTLD_LOCAL, RTLD_NOW};
 use longshore_core::{Irql, NtStatus, Passive};
+use longshore_ndis::Assigned;
 use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
@@ -68,7 +69,7 @@ fn reason(error: &libloading::Error) -> String {
     source.map_or_else(|| error.to_string(), ToString::to_string)
 }
 
-/// A device that a module drives. Dropping it detaches the device, which is for PASSIVE: the module is called at that
+/// A device that a module drives. Dropping it halts it, if it is a miniport, and detaches the device, which is for PASSIVE: the module is called at that
 /// level wherever this happens.
 pub struct Attached {
     edge: Arc<Edge>,
@@ -80,20 +81,45 @@ pub struct Attached {
 impl Edge {
     /// Gives a new device to a module, which registers and starts its provider. The status is the module's own.
     pub fn attach(self: &Arc<Self>, passive: &Passive, module: &Module) -> Result<Arc<Attached>, NtStatus> {
+        self.attach_with(passive, module, None)
+    }
+
+    /// The same for a NIC that the platform has assigned a DMA channel to: once the module has registered its miniport
+    /// driver, the device is initialised. If that fails, the device is detached, and the status is the miniport's.
+    pub fn attach_miniport(
+        self: &Arc<Self>,
+        passive: &Passive,
+        module: &Module,
+        assigned: Assigned,
+    ) -> Result<Arc<Attached>, NtStatus> {
+        self.attach_with(passive, module, Some(assigned))
+    }
+
+    fn attach_with(
+        self: &Arc<Self>,
+        passive: &Passive,
+        module: &Module,
+        assigned: Option<Assigned>,
+    ) -> Result<Arc<Attached>, NtStatus> {
         let _ = passive; // the module may make objects
         let device = Handle::new();
         self.devices.insert(device, ());
+        self.ndis.open(device);
         let (status, context) = calls::attach(self, module.attach, device);
+        self.ndis.close(device);
         if !status.is_success() {
             self.clear_device(device);
             return Err(status);
         }
-        Ok(Arc::new(Attached {
+        let attached = Arc::new(Attached {
             edge: self.clone(),
             module: *module,
             device,
             context,
-        }))
+        });
+        // A miniport that fails is detached as what was made here is dropped.
+        self.start_miniport(device, assigned)?;
+        Ok(attached)
     }
 }
 
@@ -132,6 +158,7 @@ impl Attached {
 impl Drop for Attached {
     fn drop(&mut self) {
         let level = self.edge.world.set_level(Irql::PASSIVE);
+        self.edge.stop_miniport(self.device);
         calls::detach(&self.edge, self.module.detach, self.context);
         self.edge.clear_device(self.device);
         self.edge.world.set_level(level);

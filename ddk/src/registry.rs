@@ -176,6 +176,7 @@ impl Edge {
         if self.interrupts.disconnect_all(device) {
             self.refuse("LsDetachDevice", "NETDMA-015");
         }
+        self.clear_miniport_driver(device);
         self.devices.remove(device);
         let is_last = self.devices.find(|_| true).is_empty();
         self.clear_adapters(device, is_last);

@@ -78,6 +78,16 @@ fn every_compiler_sees_the_documented_layouts_of_dma() {
     }
 }
 
+/// Proves: SEED-002-2, NDIS-002, NDIS-004, NDIS-020, NDIS-090.
+///
+/// As above, for a miniport's system DMA.
+#[test]
+fn every_compiler_sees_the_documented_layouts_of_ndis() {
+    for result in check("tests/c/layout_ndis.c", &[]) {
+        result.unwrap();
+    }
+}
+
 /// Proves: SEED-001-12.
 #[test]
 fn the_page_s_example_compiles_unchanged() {
@@ -91,7 +101,11 @@ fn the_page_s_example_compiles_unchanged() {
 /// The asserts can fail, so the tests above say something.
 #[test]
 fn a_wrong_layout_does_not_compile() {
-    for source in ["tests/c/layout.c", "tests/c/layout_dma.c"] {
+    for source in [
+        "tests/c/layout.c",
+        "tests/c/layout_dma.c",
+        "tests/c/layout_ndis.c",
+    ] {
         for result in check(source, &["-fpack-struct=1"]) {
             assert!(result.unwrap_err().contains("assert"));
         }

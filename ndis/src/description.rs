@@ -169,7 +169,7 @@ impl RegisterError {
     }
 
     /// The rule that the miniport broke, if that is why. Of its phase the table has told already.
-    pub(crate) const fn broken_rule(self) -> Option<Rule> {
+    pub const fn broken_rule(self) -> Option<Rule> {
         match self {
             Self::Description => Some(Rule("NDIS-020")),
             Self::NoChannel => Some(Rule("NDIS-021")),

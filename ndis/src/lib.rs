@@ -26,7 +26,7 @@ pub mod setup;
 pub mod state;
 pub mod status;
 
-pub use channel::{DeregisterRefused, Direction, DmaChannel, WhyNotSetUp};
+pub use channel::{DeregisterRefused, Direction, DmaChannel, NotCompleted, WhyNotSetUp};
 pub use description::{Assigned, Attributes, DmaDescription, RegisterError, Registration};
 pub use miniport::{Miniport, NotInitialized};
 pub use setup::{Completed, SetUp, SetUpRefused, StillRuns};

@@ -313,10 +313,22 @@ impl<M: Machine> DmaChannel<M> {
         length: u32,
         write_to_device: bool,
     ) -> NdisStatus {
+        or_doubtful(self.end_dma_transfer(level, buffer, offset, length, write_to_device)).status
+    }
+
+    /// The same, with why it was not completed where it was not.
+    pub fn end_dma_transfer<'l>(
+        &self,
+        level: impl Into<AtMostDispatch<'l>>,
+        buffer: Segments<'_>,
+        offset: u32,
+        length: u32,
+        write_to_device: bool,
+    ) -> Result<Completed<()>, NotCompleted> {
         let direction = Direction::from_write_to_device(write_to_device);
         let arguments = Arguments::new(buffer, offset, length, direction);
         let same = |transfer: &Transfer| !transfer.owned && transfer.arguments == arguments;
-        or_doubtful(complete(&self.inner, level.into(), same)).status
+        complete(&self.inner, level.into(), same)
     }
 }
 

@@ -5,11 +5,13 @@
 
 use super::listed::{self, Listed, WantedList};
 use super::shared::{self, Shared};
+use crate::ndis::{self, machine::Nic};
 use longshore_core::event::Rule;
 use longshore_core::machine::Machine;
 use longshore_core::scatter::Segments;
 use longshore_core::{AtMostDispatch, Dispatch, NtStatus, Passive};
 use longshore_hardware::BusRange;
+use longshore_ndis::Assigned;
 use longshore_wdm::{
     Adapter, AdapterInfo, Allocation, AllocationFlags, CommonBufferRequest, CompletionContext,
     CompletionRoutine, DeviceDescription, DeviceObject, DmaCompletionStatus, ElementList, FlushRequest,
@@ -71,6 +73,8 @@ pub(crate) struct Piece<'a> {
 pub(crate) trait Dma: Send + Sync {
     /// An adapter for whatever serves the device.
     fn adapter(&self, description: DeviceDescription) -> Result<Arc<dyn Port>, Refusal>;
+    /// A miniport with what was assigned to it.
+    fn nic(&self, assigned: Option<Assigned>) -> Box<dyn Nic>;
 }
 
 /// What the edge needs of an adapter.
@@ -159,6 +163,10 @@ impl<M: Machine> Dma for Platform<M> {
                 adapter,
             }) as Arc<dyn Port>)
         })
+    }
+
+    fn nic(&self, assigned: Option<Assigned>) -> Box<dyn Nic> {
+        ndis::machine::nic(self, assigned)
     }
 }
 

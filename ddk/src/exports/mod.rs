@@ -10,6 +10,7 @@ mod kernel;
 mod lists;
 mod longshore;
 mod mdl;
+pub(crate) mod ndis;
 mod netdma;
 mod table;
 mod transfers;
@@ -58,6 +59,7 @@ pub(crate) fn keep() {
         &longshore::all(),
         &mdl::all(),
         &dma::all(),
+        &ndis::all(),
     ]);
 }
 

@@ -15,7 +15,8 @@ use longshore_core::machine::{Lock, Machine, Promise};
 use longshore_core::{AtMostDispatch, Irql, Passive};
 use longshore_wdm::Cascade;
 use longshore_wdm::{Adapter, MapError};
-pub(crate) use transfer::{Arguments, NotCompleted, Transfer};
+pub use transfer::NotCompleted;
+pub(crate) use transfer::{Arguments, Transfer};
 
 /// Which way bytes go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

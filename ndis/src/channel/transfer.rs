@@ -60,7 +60,7 @@ pub(crate) struct Transfer {
 
 /// Why a transfer was not completed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum NotCompleted {
+pub enum NotCompleted {
     /// Nothing is set up, or not with these arguments. No hardware was touched.
     Misuse(Rule),
     /// The hardware does not stop.
