@@ -156,6 +156,20 @@ fn json_goes_into_a_file_beside_the_text() {
     assert_eq!(number(&document["totals"]["scenarios"]), scenarios);
 }
 
+#[test]
+fn a_group_is_checked_by_its_name_and_held_against_its_tables() {
+    let ran = longshore(&["check", "ndis", "--seeds", "5"]);
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    let [targets, ..] = totals(ran.last());
+    assert_eq!(targets, 4, "{}", ran.last());
+    for table in ["NDIS miniport", "NDIS channel"] {
+        let every = format!("{table}: every (state, event) pair seen: ");
+        assert!(ran.out.contains(&every), "{}", ran.out);
+    }
+    // Of the gallery, what was asked for is shown.
+    assert!(ran.replay_code().contains("/receive-"), "{}", ran.out);
+}
+
 /// Proves: RL-13.
 #[test]
 fn a_worker_that_dies_or_falls_silent_is_a_violation() {

@@ -1,6 +1,7 @@
 //! Which pairs of state and input of a table some runs have seen, and which they have not.
 
 use crate::machine::Pairs;
+use longshore_ndis::{life, state as ndis};
 use longshore_netdma::state as netdma;
 use longshore_wdm::state as wdm;
 use std::collections::HashSet;
@@ -13,6 +14,10 @@ pub enum Table {
     Channel,
     /// A system DMA transfer's, and a bus master's.
     Transfer,
+    /// A miniport's.
+    Miniport,
+    /// A miniport's channel's.
+    MiniportChannel,
 }
 
 impl Table {
@@ -21,6 +26,8 @@ impl Table {
         match self {
             Self::Channel => netdma::TABLE,
             Self::Transfer => wdm::TABLE,
+            Self::Miniport => life::TABLE,
+            Self::MiniportChannel => ndis::TABLE,
         }
     }
 
@@ -39,6 +46,22 @@ impl Table {
                 .flat_map(|&state| {
                     wdm::Input::ALL.iter().map(move |&input| {
                         let can = wdm::cannot_happen(state, input).is_none();
+                        (state.name(), input.name(), can)
+                    })
+                })
+                .collect(),
+            Self::Miniport => { life::Phase::ALL.iter() }
+                .flat_map(|&phase| {
+                    life::Input::ALL.iter().map(move |&input| {
+                        let can = life::cannot_happen(phase, input).is_none();
+                        (phase.name(), input.name(), can)
+                    })
+                })
+                .collect(),
+            Self::MiniportChannel => { ndis::State::ALL.iter() }
+                .flat_map(|&state| {
+                    ndis::Input::ALL.iter().map(move |&input| {
+                        let can = ndis::cannot_happen(state, input).is_none();
                         (state.name(), input.name(), can)
                     })
                 })
@@ -124,7 +147,12 @@ mod tests {
 
     #[test]
     fn what_was_not_seen_is_named() {
-        for (table, first) in [(Table::Channel, "Fresh/Start"), (Table::Transfer, "Own/Map")] {
+        for (table, first) in [
+            (Table::Channel, "Fresh/Start"),
+            (Table::Transfer, "Own/Map"),
+            (Table::Miniport, "Running/Halt"),
+            (Table::MiniportChannel, "Up/Complete"),
+        ] {
             let none = Coverage::of(table, std::iter::empty());
             assert_eq!((none.seen, none.missing.len()), (0, none.possible));
             assert_eq!(none.possible + none.impossible, table.pairs().len());
@@ -143,6 +171,8 @@ mod tests {
         for (table, pair) in [
             (Table::Channel, "Free/DescriptorDone"),
             (Table::Transfer, "Own/Grant"),
+            (Table::Miniport, "Running/Halted"),
+            (Table::MiniportChannel, "Up/Started"),
         ] {
             let (state, input) = pair.split_once('/').unwrap();
             let odd = Coverage::of(table, [(table.name(), state, input)].into_iter());

@@ -6,7 +6,7 @@
 //! * [`rules`]: the numbered rules, where each comes from and how it is held;
 //! * [`replay`]: the short code under which a run can be seen again;
 //! * [`explore`]: which plans a scenario is run under;
-//! * [`suites`]: what a provider or a controller must do, as scenarios with oracles;
+//! * [`suites`]: what a provider, a controller or a miniport's channel must do, as scenarios with oracles;
 //! * [`report`]: what was found;
 //! * [`coverage`]: which pairs of a table were seen.
 //!
@@ -41,5 +41,6 @@ pub use explore::{Effort, Scenario, Target};
 pub use machine::{Breach, Config, Fault, Finding, Machine, Oracle, Plan, Run, Schedule, run};
 pub use report::{Report, Violation};
 pub use suites::controller::{check_bus_master, check_controller};
+pub use suites::miniport::check_miniport;
 pub use suites::provider::check_provider;
 pub use suites::{Bay, Check};

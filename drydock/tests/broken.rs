@@ -1,5 +1,6 @@
 //! The gallery of broken implementations: each is caught under its rule, and its replay code shows it again.
 
+use longshore_drydock::broken::layer::{self, flawed};
 use longshore_drydock::broken::provider::Flaw;
 use longshore_drydock::broken::{gallery, sketch};
 use longshore_drydock::replay::ReplayCode;
@@ -12,6 +13,12 @@ fn the_sketch_without_a_flaw_is_clean() {
     for version in [Version::V1_0, Version::V2_0] {
         sketch(version, Flaw::None).seeds(50).at_every_point().assert();
     }
+}
+
+/// The same of the gallery's NDIS.
+#[test]
+fn the_layer_without_a_flaw_is_clean() {
+    flawed(layer::Flaw::None).seeds(20).at_every_point().assert();
 }
 
 /// A user's own check replays its own codes.
@@ -27,7 +34,7 @@ fn a_check_replays_what_it_found() {
     assert!(check.replay("nonsense").is_err());
 }
 
-/// Proves: SEED-003-2, SEED-003-12, SEED-003-14, SEED-004-5, SEED-004-6, SEED-004-7, SEED-004-9, NETDMA-065, NETDMA-066, NETDMA-073, NETDMA-076, NETDMA-085, NETDMA-087, NETDMA-088, NETDMA-090, NETDMA-091, NETDMA-100, NETDMA-103, RACE-1, RACE-2, RACE-7, RACE-10, AMB-03, AMB-04, AMB-05, AMB-06, AMB-07, AMB-17, AMB-22, AMB-24, PAIN-15.
+/// Proves: SEED-003-2, SEED-003-12, SEED-003-14, SEED-004-5, SEED-004-6, SEED-004-7, SEED-004-9, SEED-002-6, NDIS-032, NDIS-041, NDIS-043, NDIS-064, RL-09, NETDMA-065, NETDMA-066, NETDMA-073, NETDMA-076, NETDMA-085, NETDMA-087, NETDMA-088, NETDMA-090, NETDMA-091, NETDMA-100, NETDMA-103, RACE-1, RACE-2, RACE-7, RACE-10, AMB-03, AMB-04, AMB-05, AMB-06, AMB-07, AMB-17, AMB-22, AMB-24, PAIN-15.
 ///
 /// Each of these rules has an implementation that breaks it, and the real ones pass where it is caught.
 #[test]

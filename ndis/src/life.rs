@@ -114,6 +114,19 @@ pub const fn next(phase: Phase, input: Input) -> (Phase, Answer) {
     }
 }
 
+/// Why this input never comes in this phase; nothing if it may.
+pub const fn cannot_happen(phase: Phase, input: Input) -> Option<&'static str> {
+    use Phase::{Attributed, Halting, Initializing};
+    match (input, phase) {
+        (Input::Initialized | Input::Failed, Initializing | Attributed) | (Input::Halted, Halting) => None,
+        (Input::Initialized | Input::Failed, _) => {
+            Some("only what has begun to initialise comes to the end of it")
+        }
+        (Input::Halted, _) => Some("only what has begun to halt comes to the end of it"),
+        _ => None,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -128,6 +141,8 @@ mod tests {
                     answer == Answer::Accept || after == phase,
                     "{input:?} in {phase:?}"
                 );
+                let impossible = cannot_happen(phase, input).is_some();
+                assert_eq!(answer == Answer::Nothing, impossible, "{input:?} in {phase:?}");
             }
             let register = next(phase, Input::Register).1;
             assert_eq!(register == Answer::Accept, phase == Phase::Attributed);

@@ -118,6 +118,24 @@ pub const fn next(state: State, input: Input) -> (State, Answer) {
     }
 }
 
+/// Why this input never comes in this state; nothing if it may.
+pub const fn cannot_happen(state: State, input: Input) -> Option<&'static str> {
+    match (input, state) {
+        (Input::Started | Input::NotStarted, State::Preparing)
+        | (Input::Released | Input::StillRuns, State::Completing) => None,
+        (Input::Started | Input::NotStarted, _) => {
+            Some("only who prepares a transfer has started it, or not")
+        }
+        (Input::Released | Input::StillRuns, _) => {
+            Some("only who completes a transfer has released it, or not")
+        }
+        (Input::Deregister, State::Preparing) => {
+            Some("a set-up borrows the handle until it is over, and deregistering takes it")
+        }
+        _ => None,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -130,6 +148,9 @@ mod tests {
                 let (after, answer) = next(state, input);
                 if answer != Answer::Accept {
                     assert_eq!(after, state, "{input:?} in {state:?}");
+                }
+                if answer == Answer::Nothing {
+                    assert!(cannot_happen(state, input).is_some(), "{input:?} in {state:?}");
                 }
             }
             let set_up = next(state, Input::SetUp).1;

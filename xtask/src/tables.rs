@@ -122,26 +122,42 @@ fn of_miniport() -> String {
     let inputs: Vec<_> = life::Input::ALL.iter().map(|input| input.name()).collect();
     let row = |phase: &life::Phase| {
         let cells = life::Input::ALL.iter().map(|&input| {
+            if life::cannot_happen(*phase, input).is_some() {
+                return "–".to_owned();
+            }
             let (after, answer) = life::next(*phase, input);
             cell(&answered(answer), phase.name(), after.name())
         });
         (phase.name(), cells.collect())
     };
     let rows: Vec<_> = life::Phase::ALL.iter().map(row).collect();
-    table(life::TABLE, "ndis/src/life.rs", &inputs, &rows)
+    let pairs = life::Input::ALL.iter().flat_map(|&input| {
+        life::Phase::ALL
+            .iter()
+            .map(move |&phase| (phase.name(), input.name(), life::cannot_happen(phase, input)))
+    });
+    table(life::TABLE, "ndis/src/life.rs", &inputs, &rows) + DASH + &reasons(pairs)
 }
 
 fn of_ndis() -> String {
     let inputs: Vec<_> = ndis::Input::ALL.iter().map(|input| input.name()).collect();
     let row = |state: &ndis::State| {
         let cells = ndis::Input::ALL.iter().map(|&input| {
+            if ndis::cannot_happen(*state, input).is_some() {
+                return "–".to_owned();
+            }
             let (after, answer) = ndis::next(*state, input);
             cell(&answered(answer), state.name(), after.name())
         });
         (state.name(), cells.collect())
     };
     let rows: Vec<_> = ndis::State::ALL.iter().map(row).collect();
-    table(ndis::TABLE, "ndis/src/state.rs", &inputs, &rows)
+    let pairs = ndis::Input::ALL.iter().flat_map(|&input| {
+        ndis::State::ALL
+            .iter()
+            .map(move |&state| (state.name(), input.name(), ndis::cannot_happen(state, input)))
+    });
+    table(ndis::TABLE, "ndis/src/state.rs", &inputs, &rows) + DASH + &reasons(pairs)
 }
 
 /// What one of NDIS's tables answers.
@@ -222,6 +238,11 @@ mod tests {
                 assert_eq!(row.matches(" |").count(), states + 1, "{row}");
             }
         }
+        let dashes = |name: &str| {
+            let part = page.split("\n## ").find(|part| part.starts_with(name));
+            part.map_or(0, |part| part.matches(" – |").count())
+        };
+        assert_eq!((dashes(life::TABLE), dashes(ndis::TABLE)), (10, 13));
         let codes = page.lines().filter(|line| line.starts_with("| 0x")).count();
         assert_eq!(codes, CODES.len());
         assert!(page.contains("| Abort | write halted → Aborted |"), "{page}");

@@ -8,8 +8,13 @@ use serde::{Deserialize, Serialize};
 /// What a person types before a code to see a finding again.
 const AGAIN: &str = "longshore check --replay ";
 
-/// The suites whose targets are held against a table, and the table.
-const TABLES: [(&str, Table); 2] = [("provider", Table::Channel), ("controller", Table::Transfer)];
+/// The suites whose targets are held against a table, each with one of its tables.
+const TABLES: [(&str, Table); 4] = [
+    ("provider", Table::Channel),
+    ("controller", Table::Transfer),
+    ("miniport", Table::Miniport),
+    ("miniport", Table::MiniportChannel),
+];
 
 /// Everything that one check found.
 #[derive(Debug, Serialize, Deserialize)]

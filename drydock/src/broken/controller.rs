@@ -252,7 +252,7 @@ impl Controller for Flawed {
 }
 
 /// The reference controller with a flaw.
-fn rig(flaw: Flaw, bay: &crate::suites::Bay<'_>) -> Rig {
+pub(super) fn rig(flaw: Flaw, bay: &crate::suites::Bay<'_>) -> Rig {
     let options = Options {
         common_buffer: flaw == Flaw::ReservesTooLittle,
         interrupts: Interrupts::Controller,

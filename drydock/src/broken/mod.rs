@@ -4,6 +4,7 @@
 //! nothing.
 
 pub mod controller;
+pub mod layer;
 pub mod provider;
 pub mod stack;
 
@@ -310,7 +311,8 @@ pub fn gallery() -> Vec<Exhibit> {
         rule: "SEED-001-10",
     };
     let providers = PROVIDERS.into_iter().map(exhibit);
-    providers.chain(controller::exhibits()).chain([eager]).collect()
+    let below = controller::exhibits().chain([eager]);
+    providers.chain(below).chain(layer::exhibits()).collect()
 }
 
 /// The target with the one scenario that shows what is wrong with it. The others would only take time.

@@ -248,6 +248,11 @@ impl Machine {
         self.state().phase == Phase::Ending
     }
 
+    /// Looks at everything that has happened so far. It must not call the machine.
+    pub fn look_back<R>(&self, look: impl FnOnce(&[Step]) -> R) -> R {
+        look(&self.state().trace)
+    }
+
     /// Keeps `what` until the machine is switched off: the hardware never became quiet, so the memory that it may
     /// still write, and whoever serves it, must stay. Memory that is still allocated then is no finding.
     pub fn keep(&self, what: impl Send + 'static) {
