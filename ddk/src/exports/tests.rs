@@ -26,6 +26,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 
 mod dma;
+mod ndis;
 
 const REFUSED: Status = Status(NtStatus::UNSUCCESSFUL.0.cast_signed());
 const DONE: Status = Status(0);
