@@ -78,10 +78,10 @@ fn refused_while_taken(bench: &Narrow, passive: &mut Passive) {
     let segments = [buffer.range()];
     let others = Other::with(bench, passive, 3);
     let refused = nic.channel.set_up(&*passive, segments, 0, 8192, WriteToDevice);
-    assert_eq!(refused.unwrap_err().reason, WhyNotSetUp::ChannelTaken);
+    assert_eq!(refused.unwrap_err().reason, WhyNotSetUp::NoRegisters);
     bench.machine.raise(passive, |dispatch| {
         let refused = nic.channel.set_up(dispatch, segments, 0, 8192, WriteToDevice);
-        assert_eq!(refused.unwrap_err().reason, WhyNotSetUp::ChannelTaken);
+        assert_eq!(refused.unwrap_err().reason, WhyNotSetUp::NoRegisters);
     });
     assert_eq!(bench.pool.in_use(), 3, "they are still the other one's");
     others.free(bench, passive);
@@ -125,7 +125,7 @@ fn trap_c_each_set_up_has_a_grant_of_its_own() {
         bench.programs();
         let others = Other::with(bench, passive, 3);
         let refused = nic.channel.set_up(&*passive, segments, 0, 8192, WriteToDevice);
-        assert_eq!(refused.unwrap_err().reason, WhyNotSetUp::ChannelTaken);
+        assert_eq!(refused.unwrap_err().reason, WhyNotSetUp::NoRegisters);
         assert!(bench.programs().is_empty(), "it started on the old grant");
         others.free(bench, passive);
         receive(bench, passive, &nic, &segments, 8192);

@@ -225,10 +225,16 @@ impl<M: Machine> Miniport<M> {
     #[doc(alias = "NdisMGetDmaAlignment")]
     pub fn dma_alignment(&self, _: &Passive) -> Option<u32> {
         const NAME: &str = "NdisMGetDmaAlignment";
+        self.machine().emit(Event::Call(NAME));
         let alignment = self.0.life.with(|life| life.alignment);
+        let status = match alignment {
+            Some(_) => NdisStatus::SUCCESS,
+            None => NdisStatus::FAILURE,
+        };
         if alignment.is_none() {
             self.misuse(NAME, Rule("NDIS-053"));
         }
+        self.machine().emit(Event::Return(NAME, status.into()));
         alignment
     }
 

@@ -62,7 +62,7 @@ pub enum WhyNotSetUp {
     /// The NIC is a bus master: it moves its bytes itself.
     BusMaster,
     /// The map registers it needs are not free just now.
-    ChannelTaken,
+    NoRegisters,
     /// The bytes cannot be mapped.
     NotMapped(MapError),
 }
@@ -73,7 +73,7 @@ impl fmt::Display for WhyNotSetUp {
             Self::InProgress => "a transfer is set up already",
             Self::BadLength => "no bytes, bytes outside of the buffer, or more than the channel's maximum",
             Self::BusMaster => "a bus master moves its bytes itself",
-            Self::ChannelTaken => "the map registers it needs are not free just now",
+            Self::NoRegisters => "the map registers it needs are not free just now",
             Self::NotMapped(error) => return error.fmt(f),
         })
     }

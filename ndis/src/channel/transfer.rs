@@ -143,7 +143,7 @@ fn start<M: Machine>(
     let mut context = TransferContext::new();
     adapter
         .initialize_transfer_context(level, &mut context)
-        .map_err(|_| WhyNotSetUp::ChannelTaken)?;
+        .map_err(|_| WhyNotSetUp::NoRegisters)?;
     let request = Allocation {
         device_object: DeviceObject::default(),
         registers: adapter.registers_for_part(flush.buffer, flush.offset, flush.length),
@@ -154,7 +154,7 @@ fn start<M: Machine>(
         adapter.allocate_channel(dispatch, &context, request)
     });
     if !matches!(granted, Some(Ok(_))) {
-        return Err(WhyNotSetUp::ChannelTaken);
+        return Err(WhyNotSetUp::NoRegisters);
     }
     let request = MapRequest {
         offset: flush.offset,
