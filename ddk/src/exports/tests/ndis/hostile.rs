@@ -20,8 +20,8 @@ impl Chance {
         (word >> 20) as usize % end
     }
 
-    fn of<T: Copy>(&self, all: &[T]) -> T {
-        all[self.below(all.len())]
+    fn of<T: Copy>(&self, some: &[T]) -> T {
+        some[self.below(some.len())]
     }
 }
 
