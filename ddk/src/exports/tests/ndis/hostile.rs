@@ -114,7 +114,7 @@ fn one(seed: u64) {
         let bytes = kernel::ExAllocatePoolWithTag(0, 16, 1);
         let hostile = Hostile {
             board,
-            chance: Chance(Cell::new((seed + 1) * 0x9e37_79b9_7f4a_7c15)),
+            chance: Chance(Cell::new((seed + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15))),
             handles: RefCell::new(vec![null_mut(), with_exposed_provenance_mut(5), board.pdo()]),
             mdls: RefCell::new(vec![null_mut(), with_exposed_provenance_mut(8), bytes.cast()]),
             bytes,
