@@ -8,6 +8,9 @@
 //! A driver of a device with system DMA, or of a bus master, gets its adapters from `IoGetDmaAdapter` where the edge was
 //! opened with the DMA of its machine ([`Edge::open_with_dma`]).
 //!
+//! A miniport driver that a module registers is initialised once its device is attached, with the channel that
+//! [`Edge::attach_miniport`] was told of, and halted before it is detached.
+//!
 //! * [`abi`]: the layouts of the headers, as Rust sees them;
 //! * [`edge`]: a machine as C code sees it;
 //! * [`module`]: shared objects, and devices that are given to them;

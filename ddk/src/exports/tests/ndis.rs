@@ -8,6 +8,7 @@ use crate::abi::ndis::{
     DmaDescription, DriverCharacteristics, InitParameters, ObjectHeader, RegistrationAttributes,
 };
 use crate::abi::types::{Pointer, Status};
+use crate::calls;
 use crate::edge::Edge;
 use crate::handles::{Handle, hold};
 use longshore_core::machine::Machine as _;
@@ -19,6 +20,7 @@ use longshore_hardware::BusAddress;
 use longshore_ndis::{Assigned, NdisStatus};
 use longshore_netdma::{NetDma, registry};
 use longshore_wdm::{Platform, Policy, Setup};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr::{null, null_mut, with_exposed_provenance_mut};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -49,13 +51,20 @@ struct Script<'a> {
 unsafe extern "C" fn initialize(adapter: Pointer, context: Pointer, told: *mut InitParameters) -> Status {
     // SAFETY: the context is a script that outlives its device, and the parameters are there until this returns.
     let (script, told) = unsafe { (&mut *context.cast::<Script<'_>>(), *told) };
-    NtStatus::from((script.initialize)(adapter, told)).into()
+    let call = AssertUnwindSafe(|| (script.initialize)(adapter, told));
+    let status = catch_unwind(call).unwrap_or_else(|payload| {
+        calls::keep_panic(payload);
+        FAILURE
+    });
+    NtStatus::from(status).into()
 }
 
 unsafe extern "C" fn halt(context: Pointer, _: u32) {
     // SAFETY: as above.
     let script = unsafe { &mut *context.cast::<Script<'_>>() };
-    (script.halt)();
+    if let Err(payload) = catch_unwind(AssertUnwindSafe(|| (script.halt)())) {
+        calls::keep_panic(payload);
+    }
 }
 
 fn characteristics() -> DriverCharacteristics {

@@ -20,8 +20,8 @@ impl Chance {
         (word >> 20) as usize % end
     }
 
-    fn of<T: Copy>(&self, all: &[T]) -> T {
-        all[self.below(all.len())]
+    fn of<T: Copy>(&self, some: &[T]) -> T {
+        some[self.below(some.len())]
     }
 }
 
@@ -32,6 +32,10 @@ struct Hostile<'a> {
     handles: RefCell<Vec<Pointer>>,
     mdls: RefCell<Vec<*mut Mdl>>,
     bytes: Pointer,
+    /// The last set-up that succeeded.
+    last: Cell<(Pointer, Arguments)>,
+    /// How many set-ups and completions succeeded, for hostile code that never gets that far proves little.
+    done: [&'a AtomicUsize; 2],
 }
 
 impl Hostile<'_> {
@@ -44,8 +48,8 @@ impl Hostile<'_> {
     }
 
     fn arguments(&self) -> Arguments {
-        let offset = self.chance.of(&[0, 0, 4, 16, u32::MAX]);
-        let length = self.chance.of(&[0, 4, 8, 16, 17, u32::MAX]);
+        let offset = self.chance.of(&[0, 0, 0, 4, 16, u32::MAX]);
+        let length = self.chance.of(&[0, 4, 4, 8, 16, 17, u32::MAX]);
         (self.mdl(), offset, length, self.chance.of(&[0, 1, 255]))
     }
 
@@ -61,7 +65,7 @@ impl Hostile<'_> {
     }
 
     fn allocate_mdl(&self) {
-        let mdl = IoAllocateMdl(self.bytes, self.chance.of(&[0, 4, 16]), 0, 0, null_mut());
+        let mdl = IoAllocateMdl(self.bytes, self.chance.of(&[0, 4, 16, 16]), 0, 0, null_mut());
         self.mdls.borrow_mut().push(mdl);
     }
 
@@ -78,12 +82,14 @@ impl Hostile<'_> {
         self.board.at(level, || match self.chance.below(13) {
             0 => {
                 let (_, handle) = self.board.register(self.handle(), &self.describe());
-                self.handles.borrow_mut().push(handle);
+                if !handle.is_null() {
+                    self.handles.borrow_mut().extend([handle; 4]);
+                }
             }
             1 => drop(self.board.register(self.handle(), null())),
             2 => NdisMDeregisterDmaChannel(self.handle()),
-            3 | 4 => drop(set_up(self.handle(), self.arguments())),
-            5 | 6 => drop(complete(self.handle(), self.arguments())),
+            3 | 4 => self.set_up(),
+            5 | 6 => self.complete(),
             7 => drop(NdisMReadDmaCounter(self.handle())),
             8 => drop(NdisMGetDmaAlignment(self.handle())),
             9 => {
@@ -103,21 +109,45 @@ impl Hostile<'_> {
         });
     }
 
+    fn set_up(&self) {
+        let (handle, arguments) = (self.handle(), self.arguments());
+        let status = set_up(handle, arguments);
+        if status == SUCCESS {
+            self.last.set((handle, arguments));
+        }
+        self.count(0, status);
+    }
+
+    /// Completes what was set up last, or something else.
+    fn complete(&self) {
+        let (handle, arguments) = match self.chance.below(3) {
+            0 => (self.handle(), self.arguments()),
+            _ => self.last.get(),
+        };
+        self.count(1, complete(handle, arguments));
+    }
+
+    fn count(&self, which: usize, status: NdisStatus) {
+        self.done[which].fetch_add(usize::from(status == SUCCESS), Ordering::Relaxed);
+    }
+
     fn part(&self) {
         (0..CALLS).for_each(|_| self.call());
     }
 }
 
 /// A miniport that does anything in each part of its life, and afterwards one that behaves.
-fn one(seed: u64) {
+fn one(seed: u64, done: &'static [AtomicUsize; 2]) {
     on_board(&Plan::seed(seed), move |board, _| {
         let bytes = kernel::ExAllocatePoolWithTag(0, 16, 1);
         let hostile = Hostile {
             board,
-            chance: Chance(Cell::new((seed + 1) * 0x9e37_79b9_7f4a_7c15)),
+            chance: Chance(Cell::new((seed + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15))),
             handles: RefCell::new(vec![null_mut(), with_exposed_provenance_mut(5), board.pdo()]),
             mdls: RefCell::new(vec![null_mut(), with_exposed_provenance_mut(8), bytes.cast()]),
             bytes,
+            last: Cell::new((null_mut(), (null_mut(), 0, 0, 0))),
+            done: done.each_ref(),
         };
         hostile.allocate_mdl();
         hostile.allocate_mdl();
@@ -135,7 +165,9 @@ fn one(seed: u64) {
                 hostile.part();
                 let _ = board.set_attributes(adapter, &told);
                 let (_, channel) = board.register(adapter, &description());
-                hostile.handles.borrow_mut().extend([channel; 4]);
+                if !channel.is_null() {
+                    hostile.handles.borrow_mut().extend([channel; 8]);
+                }
                 hostile.part();
                 hostile.chance.of(&[SUCCESS, FAILURE, NdisStatus::PENDING])
             }),
@@ -180,5 +212,8 @@ unsafe extern "C" fn unheard(_: Pointer, _: u32) {}
 /// Proves: NDIS-010, NDIS-018, A-26.
 #[test]
 fn calls_in_any_order_with_anything_are_refused_and_leave_nothing() {
-    (0..RUNS).for_each(one);
+    static DONE: [AtomicUsize; 2] = [AtomicUsize::new(0), AtomicUsize::new(0)];
+    (0..RUNS).for_each(|seed| one(seed, &DONE));
+    let done = DONE.each_ref().map(|count| count.load(Ordering::Relaxed));
+    assert!(done.iter().all(|&count| count > 0), "{done:?}");
 }
