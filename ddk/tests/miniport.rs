@@ -316,7 +316,7 @@ fn transfers(compiler: &'static str, output: &str, more: &[&str]) {
     }
 }
 
-/// Proves: SEED-002-2, NDIS-002, NDIS-013, NDIS-030, NDIS-034, NDIS-035, NDIS-036, NDIS-040, NDIS-052, NDIS-053.
+/// Proves: SEED-002-2, NDIS-002, NDIS-013, NDIS-030, NDIS-034, NDIS-035, NDIS-040, NDIS-052, NDIS-053.
 #[test]
 fn a_miniport_in_c_sends_and_receives_with_gcc() {
     transfers("gcc", "plain", &[]);

@@ -124,7 +124,7 @@ fn a_miniport_hears_of_its_channel_and_says_what_it_is_before_it_registers() {
     });
 }
 
-/// Proves: NDIS-010, NDIS-014, NDIS-015, NDIS-016, NDIS-020.
+/// Proves: NDIS-010, NDIS-016, NDIS-020.
 #[test]
 fn a_description_that_no_channel_fits_is_refused() {
     on_board(&Plan::straight(), |board, _| {

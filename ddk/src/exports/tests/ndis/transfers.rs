@@ -155,7 +155,7 @@ fn a_completion_repeats_the_whole_tuple() {
 /// What was freed is another buffer, also where a new one stands in the same place. What is set up stays so until the
 /// halt, and its bytes reach nobody.
 ///
-/// Proves: NDIS-018, NDIS-019, NDIS-037, NDIS-043.
+/// Proves: NDIS-018, NDIS-019, NDIS-043.
 #[test]
 fn a_buffer_that_was_freed_under_its_transfer_is_another_one() {
     on_board(&Plan::straight(), |board, _| {
