@@ -4,13 +4,12 @@
 mod bench;
 
 use bench::nic::{DEREGISTER, Nic, SUCCESS, broken, misuses, said, wait_for_nic};
-use bench::stubborn::Stubborn;
 use bench::{Bench, explore};
 use longshore_core::machine::Machine as _;
 use longshore_core::scatter::Segments;
 use longshore_core::{Passive, Rule};
 use longshore_drydock::Run;
-use longshore_drydock::reference::CancelStyle;
+use longshore_drydock::reference::{CancelStyle, Stubborn};
 use longshore_hardware::DmaMemory;
 use longshore_ndis::{
     Direction, DmaChannel, DmaDescription, NdisStatus, RegisterError, StillRuns, WhyNotSetUp,
@@ -28,7 +27,7 @@ fn on_stubborn(scenario: impl Fn(&Bench, &Passive, &AtomicBool) + Copy + Send + 
         let goes_on = Arc::new(AtomicBool::new(true));
         let switch = Arc::clone(&goes_on);
         let bench = Bench::wrapped(&bench.machine, passive, HONEST, true, |inner| {
-            Arc::new(Stubborn { inner, goes_on })
+            Arc::new(Stubborn::new(inner, goes_on))
         });
         scenario(&bench, passive, &switch);
     })

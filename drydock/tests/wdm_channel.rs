@@ -13,7 +13,7 @@ use longshore_drydock::machine::Device;
 use longshore_drydock::reference::{CancelStyle, ReferenceController};
 use longshore_wdm::state::Refusal;
 use longshore_wdm::{
-    Controller, ControllerAttributes, InfoVersion, InterruptType, MapRequest, Program, ProgramError,
+    Controller, ControllerAttributes, Front, InfoVersion, MapRequest, Program, ProgramError,
 };
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
@@ -40,24 +40,16 @@ struct Vendor {
     special: Arc<Special>,
 }
 
-impl Controller for Vendor {
+impl Front for Vendor {
+    fn behind(&self) -> &dyn Controller {
+        &self.inner
+    }
+
     fn attributes(&self) -> ControllerAttributes {
         ControllerAttributes {
             counter_available: !self.special.blind,
             ..self.inner.attributes()
         }
-    }
-
-    fn initialize(&self) {
-        self.inner.initialize();
-    }
-
-    fn validate_request_line_binding(&self, request_line: u32, channel: u32) -> bool {
-        self.inner.validate_request_line_binding(request_line, channel)
-    }
-
-    fn query_max_fragments(&self, channel: u32, requested: u32) -> u32 {
-        self.inner.query_max_fragments(channel, requested)
     }
 
     fn program(&self, channel: u32, program: &Program<'_>) -> Result<(), ProgramError> {
@@ -82,23 +74,11 @@ impl Controller for Vendor {
         self.inner.flush(channel);
     }
 
-    fn interrupt(&self) -> Option<(u32, InterruptType)> {
-        self.inner.interrupt()
-    }
-
     fn remaining(&self, channel: u32) -> u32 {
         match self.inner.remaining(channel) {
             left if left > 0 && self.special.coarse => u32::MAX,
             left => left,
         }
-    }
-
-    fn poll(&self, channel: u32) -> Option<InterruptType> {
-        self.inner.poll(channel)
-    }
-
-    fn cancel(&self, channel: u32) -> bool {
-        self.inner.cancel(channel)
     }
 }
 

@@ -5,14 +5,14 @@ mod bench;
 
 use bench::driver::{CONTEXT, Told, allocate, flush, free, ready, receive, receive_again, routine};
 use bench::{Bench, explore};
+use longshore_core::Passive;
 use longshore_core::completion::{Cause, Verdict};
 use longshore_core::machine::{Machine as _, Signal as _};
 use longshore_core::scatter::Segments;
-use longshore_core::{NtStatus, Passive};
 use longshore_drydock::machine::Device;
 use longshore_drydock::reference::{CancelStyle, ReferenceController};
 use longshore_wdm::{
-    Controller, ControllerAttributes, DmaCompletionStatus, InterruptType, MapRequest, Program, ProgramError,
+    Controller, DmaCompletionStatus, Front, InterruptType, MapRequest, Program, ProgramError,
 };
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -71,30 +71,14 @@ impl Odd {
     }
 }
 
-impl Controller for Odd {
-    fn attributes(&self) -> ControllerAttributes {
-        self.inner.attributes()
-    }
-
-    fn initialize(&self) {
-        self.inner.initialize();
-    }
-
-    fn validate_request_line_binding(&self, request_line: u32, channel: u32) -> bool {
-        self.inner.validate_request_line_binding(request_line, channel)
-    }
-
-    fn query_max_fragments(&self, channel: u32, requested: u32) -> u32 {
-        self.inner.query_max_fragments(channel, requested)
+impl Front for Odd {
+    fn behind(&self) -> &dyn Controller {
+        &self.inner
     }
 
     fn program(&self, channel: u32, program: &Program<'_>) -> Result<(), ProgramError> {
         self.cancelled.store(false, Ordering::Relaxed);
         self.inner.program(channel, program)
-    }
-
-    fn configure(&self, channel: u32, function: u32, context: usize) -> NtStatus {
-        self.inner.configure(channel, function, context)
     }
 
     fn flush(&self, channel: u32) {
@@ -129,10 +113,6 @@ impl Controller for Odd {
             return u32::MAX;
         }
         self.inner.remaining(channel)
-    }
-
-    fn poll(&self, channel: u32) -> Option<InterruptType> {
-        self.inner.poll(channel)
     }
 
     fn cancel(&self, channel: u32) -> bool {

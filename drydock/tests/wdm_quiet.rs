@@ -5,13 +5,12 @@ mod bench;
 
 use bench::driver::{CONTEXT, Told, allocate, flush, free, ready, routine};
 use bench::narrow::{Habits, narrow, request};
-use bench::stubborn::Stubborn;
 use bench::{Bench, explore};
 use longshore_core::Passive;
 use longshore_core::completion::Verdict;
 use longshore_core::machine::{Machine as _, Signal as _};
 use longshore_core::scatter::Segments;
-use longshore_drydock::reference::CancelStyle;
+use longshore_drydock::reference::{CancelStyle, Stubborn};
 use longshore_hardware::BusRange;
 use longshore_wdm::state::Refusal;
 use longshore_wdm::{
@@ -26,7 +25,7 @@ fn stubborn(bench: &Bench, passive: &mut Passive, ends: bool) {
     let goes_on = Arc::new(AtomicBool::new(true));
     let switch = Arc::clone(&goes_on);
     let bench = Bench::wrapped(&bench.machine, passive, CancelStyle::Honest, true, |inner| {
-        Arc::new(Stubborn { inner, goes_on })
+        Arc::new(Stubborn::new(inner, goes_on))
     });
     let adapter = bench.adapter(passive, false);
     let context = ready(passive, &adapter);

@@ -3,7 +3,7 @@
 //!
 //! Bottom to top:
 //! * [`status`]: the numbers of the contract; [`operations`]: its calls, by version and level;
-//! * [`controller`]: what a DMA controller must offer, the HAL-extension contract;
+//! * [`controller`]: what a DMA controller must offer, the HAL-extension contract; [`Front`]: one in front of another;
 //! * [`state`]: the total table of one transfer, from state and call to state and answer;
 //! * [`registers`]: the pool of pages through which goes what a device cannot reach;
 //! * [`system`]: one registered controller, with its interrupt, its deferred calls and the board that its lock guards;
@@ -26,6 +26,7 @@ pub mod adapter;
 mod caches;
 mod channel;
 pub mod controller;
+mod front;
 pub mod lists;
 pub mod older;
 pub mod operations;
@@ -48,6 +49,7 @@ pub use controller::{
     ChannelAttributes, Controller, ControllerAttributes, InterruptType, PortWidths, Program, ProgramError,
     RequestLines,
 };
+pub use front::Front;
 pub use lists::{
     AdapterListControl, BuildMdlError, ListBuffer, ListError, ListRefused, ListRequest, ListSize,
     PutListRefused, ScatterGatherList,

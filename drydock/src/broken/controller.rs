@@ -6,9 +6,7 @@ use crate::suites::controller::{Rig, check_controller, reference_rig};
 use longshore_core::NtStatus;
 use longshore_core::scatter::Segments;
 use longshore_hardware::BusRange;
-use longshore_wdm::{
-    ChannelAttributes, Controller, ControllerAttributes, InterruptType, Program, ProgramError,
-};
+use longshore_wdm::{ChannelAttributes, Controller, Front, InterruptType, Program, ProgramError};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -153,9 +151,9 @@ impl Flawed {
     }
 }
 
-impl Controller for Flawed {
-    fn attributes(&self) -> ControllerAttributes {
-        self.inner.attributes()
+impl Front for Flawed {
+    fn behind(&self) -> &dyn Controller {
+        self.inner.as_ref()
     }
 
     fn channel(&self, channel: u32) -> ChannelAttributes {
@@ -171,21 +169,9 @@ impl Controller for Flawed {
         }
     }
 
-    fn initialize(&self) {
-        self.inner.initialize();
-    }
-
-    fn report_common_buffer(&self, channel: u32, buffer: BusRange) {
-        self.inner.report_common_buffer(channel, buffer);
-    }
-
     fn validate_request_line_binding(&self, request_line: u32, channel: u32) -> bool {
         let taken = self.is(Flaw::KeepsBinding) && self.bound.swap(true, Ordering::Relaxed);
         !taken && self.inner.validate_request_line_binding(request_line, channel)
-    }
-
-    fn query_max_fragments(&self, channel: u32, requested: u32) -> u32 {
-        self.inner.query_max_fragments(channel, requested)
     }
 
     fn program(&self, channel: u32, program: &Program<'_>) -> Result<(), ProgramError> {
@@ -196,7 +182,7 @@ impl Controller for Flawed {
             Flaw::RefusesToStart => return Err(ProgramError::Gone),
             // So another device of the same controller is served.
             Flaw::TranslatesBadly => {
-                let lines = self.attributes().request_lines;
+                let lines = self.inner.attributes().request_lines;
                 let line = (program.request_line - lines.first + 1) % lines.count;
                 wrong.request_line = lines.first + line;
             }
@@ -240,10 +226,6 @@ impl Controller for Flawed {
         } else {
             left
         }
-    }
-
-    fn poll(&self, channel: u32) -> Option<InterruptType> {
-        self.inner.poll(channel)
     }
 
     fn cancel(&self, channel: u32) -> bool {

@@ -17,8 +17,10 @@ mod marks;
 pub mod options;
 pub mod port;
 pub mod registers;
+mod stubborn;
 
 pub use controller::{ReferenceController, SET_PERIOD};
 pub use device::ReferenceDevice;
 pub use options::{CancelStyle, Counter, Interrupts, Options};
 pub use port::{FarEnd, Port};
+pub use stubborn::Stubborn;

@@ -6,7 +6,6 @@ pub(crate) mod master;
 pub(crate) mod misuse;
 pub(crate) mod narrow;
 pub(crate) mod nic;
-pub(crate) mod stubborn;
 pub(crate) mod watched;
 
 use longshore_core::Passive;

@@ -10,8 +10,8 @@ use longshore_drydock::{Plan, Run};
 use longshore_hardware::{BusAddress, BusRange, DmaMemory, Lease};
 use longshore_wdm::{
     Adapter, Allocation, AllocationFlags, ChannelAttributes, Controller, ControllerAttributes,
-    DeviceDescription, DmaWidth, InterruptType, MapRegisters, MapRequest, Platform, Policy, PortWidths,
-    Program, ProgramError, RegisterBase, Setup, SystemDma, TransferContext,
+    DeviceDescription, DmaWidth, Front, MapRegisters, MapRequest, Platform, Policy, PortWidths, Program,
+    ProgramError, RegisterBase, Setup, SystemDma, TransferContext,
 };
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
@@ -40,7 +40,11 @@ pub(crate) struct Limited {
     pub(crate) told: Mutex<Vec<String>>,
 }
 
-impl Controller for Limited {
+impl Front for Limited {
+    fn behind(&self) -> &dyn Controller {
+        &self.inner
+    }
+
     fn attributes(&self) -> ControllerAttributes {
         self.attributes
     }
@@ -66,10 +70,6 @@ impl Controller for Limited {
             .validate_request_line_binding(request_line - first, channel)
     }
 
-    fn query_max_fragments(&self, channel: u32, requested: u32) -> u32 {
-        self.inner.query_max_fragments(channel, requested)
-    }
-
     fn program(&self, channel: u32, program: &Program<'_>) -> Result<(), ProgramError> {
         if self.refuses.swap(false, Ordering::Relaxed) {
             return Err(ProgramError::Gone);
@@ -82,30 +82,6 @@ impl Controller for Limited {
         let fragments = program.segments.iter().collect();
         self.programs.lock().unwrap().push(fragments);
         self.inner.program(channel, program)
-    }
-
-    fn configure(&self, channel: u32, function: u32, context: usize) -> NtStatus {
-        self.inner.configure(channel, function, context)
-    }
-
-    fn flush(&self, channel: u32) {
-        self.inner.flush(channel);
-    }
-
-    fn interrupt(&self) -> Option<(u32, InterruptType)> {
-        self.inner.interrupt()
-    }
-
-    fn remaining(&self, channel: u32) -> u32 {
-        self.inner.remaining(channel)
-    }
-
-    fn poll(&self, channel: u32) -> Option<InterruptType> {
-        self.inner.poll(channel)
-    }
-
-    fn cancel(&self, channel: u32) -> bool {
-        self.inner.cancel(channel)
     }
 }
 

@@ -8,7 +8,7 @@ use longshore_drydock::reference::{CancelStyle, ReferenceController};
 use longshore_drydock::{Plan, Run};
 use longshore_hardware::BusRange;
 use longshore_wdm::{
-    ChannelAttributes, Controller, ControllerAttributes, InterruptType, Program, ProgramError,
+    ChannelAttributes, Controller, ControllerAttributes, Front, InterruptType, Program, ProgramError,
 };
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex};
@@ -120,7 +120,11 @@ impl Watched {
     }
 }
 
-impl Controller for Watched {
+impl Front for Watched {
+    fn behind(&self) -> &dyn Controller {
+        &self.inner
+    }
+
     fn attributes(&self) -> ControllerAttributes {
         self.note("attributes", None);
         self.inner.attributes()

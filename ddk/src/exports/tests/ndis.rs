@@ -14,7 +14,7 @@ use crate::handles::{Handle, hold};
 use longshore_core::machine::Machine as _;
 use longshore_core::{Event, Irql, NtStatus, Passive};
 use longshore_drydock::machine::{Device, Machine, What};
-use longshore_drydock::reference::{Options, Port, ReferenceController, ReferenceDevice};
+use longshore_drydock::reference::{Options, Port, ReferenceController, ReferenceDevice, Stubborn};
 use longshore_drydock::{Config as Dock, Plan, run};
 use longshore_hardware::BusAddress;
 use longshore_ndis::{Assigned, NdisStatus};
@@ -24,11 +24,9 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr::{null, null_mut, with_exposed_provenance_mut};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
-use stubborn::Stubborn;
 
 mod hostile;
 mod registering;
-mod stubborn;
 mod transfers;
 
 const SUCCESS: NdisStatus = NdisStatus::SUCCESS;
@@ -129,10 +127,8 @@ impl Board {
         let line = machine.line(passive, "dma", longshore_core::machine::Cpu(1));
         let registers: Device = machine.attach("dma", Box::new(model), std::slice::from_ref(&line));
         let goes_on = Arc::new(AtomicBool::new(false));
-        let controller = Stubborn {
-            inner: ReferenceController::new(registers, machine.memory(), options),
-            goes_on: goes_on.clone(),
-        };
+        let reference = ReferenceController::new(registers, machine.memory(), options);
+        let controller = Stubborn::new(reference, goes_on.clone());
         let platform = Platform::new(machine, None, Policy::default());
         let setup = Setup::new(Arc::new(controller)).line(line);
         platform.register(passive, setup).unwrap();

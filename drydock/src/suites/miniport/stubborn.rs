@@ -1,10 +1,6 @@
 //! Hardware that does not stop at once when it is told to.
 
-use longshore_core::NtStatus;
-use longshore_hardware::BusRange;
-use longshore_wdm::{
-    ChannelAttributes, Controller, ControllerAttributes, InterruptType, Program, ProgramError,
-};
+use longshore_wdm::{Controller, Front};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -26,53 +22,9 @@ impl Stubborn {
     }
 }
 
-impl Controller for Stubborn {
-    fn attributes(&self) -> ControllerAttributes {
-        self.inner.attributes()
-    }
-
-    fn channel(&self, channel: u32) -> ChannelAttributes {
-        self.inner.channel(channel)
-    }
-
-    fn initialize(&self) {
-        self.inner.initialize();
-    }
-
-    fn report_common_buffer(&self, channel: u32, buffer: BusRange) {
-        self.inner.report_common_buffer(channel, buffer);
-    }
-
-    fn validate_request_line_binding(&self, request_line: u32, channel: u32) -> bool {
-        self.inner.validate_request_line_binding(request_line, channel)
-    }
-
-    fn query_max_fragments(&self, channel: u32, requested: u32) -> u32 {
-        self.inner.query_max_fragments(channel, requested)
-    }
-
-    fn program(&self, channel: u32, program: &Program<'_>) -> Result<(), ProgramError> {
-        self.inner.program(channel, program)
-    }
-
-    fn configure(&self, channel: u32, function: u32, context: usize) -> NtStatus {
-        self.inner.configure(channel, function, context)
-    }
-
-    fn flush(&self, channel: u32) {
-        self.inner.flush(channel);
-    }
-
-    fn interrupt(&self) -> Option<(u32, InterruptType)> {
-        self.inner.interrupt()
-    }
-
-    fn remaining(&self, channel: u32) -> u32 {
-        self.inner.remaining(channel)
-    }
-
-    fn poll(&self, channel: u32) -> Option<InterruptType> {
-        self.inner.poll(channel)
+impl Front for Stubborn {
+    fn behind(&self) -> &dyn Controller {
+        self.inner.as_ref()
     }
 
     fn cancel(&self, channel: u32) -> bool {
