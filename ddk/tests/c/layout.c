@@ -4,15 +4,7 @@
  */
 #include "longshore.h"
 #include "netdma.h"
-
-#ifdef __LP64__
-#define ON(x64, x86) (x64)
-#else
-#define ON(x64, x86) (x86)
-#endif
-
-#define SIZE(type, x64, x86) C_ASSERT(sizeof(type) == ON(x64, x86))
-#define AT(type, field, x64, x86) C_ASSERT(offsetof(type, field) == ON(x64, x86))
+#include "layout.h"
 
 SIZE(CHAR, 1, 1);
 SIZE(UCHAR, 1, 1);

@@ -7,15 +7,7 @@
 #else
 #include "ntddk.h"
 #endif
-
-#ifdef __LP64__
-#define ON(x64, x86) (x64)
-#else
-#define ON(x64, x86) (x86)
-#endif
-
-#define SIZE(type, x64, x86) C_ASSERT(sizeof(type) == ON(x64, x86))
-#define AT(type, field, x64, x86) C_ASSERT(offsetof(type, field) == ON(x64, x86))
+#include "layout.h"
 
 /* WDM-001 */
 C_ASSERT(DmaComplete == 0 && DmaAborted == 1 && DmaError == 2 && DmaCancelled == 3);

@@ -8,15 +8,7 @@
  * the layouts are what a compiler makes of their members in their order.
  */
 #include "ndis.h"
-
-#ifdef __LP64__
-#define ON(x64, x86) (x64)
-#else
-#define ON(x64, x86) (x86)
-#endif
-
-#define SIZE(type, x64, x86) C_ASSERT(sizeof(type) == ON(x64, x86))
-#define AT(type, field, x64, x86) C_ASSERT(offsetof(type, field) == ON(x64, x86))
+#include "layout.h"
 
 /* NDIS-090 */
 SIZE(NDIS_STATUS, 4, 4);
