@@ -3,7 +3,7 @@
 
 mod bench;
 
-use bench::nic::{Nic, SUCCESS, misuses, said, wait_for_nic};
+use bench::nic::{Loose, Nic, SUCCESS, misuses, said, wait_for_nic};
 use bench::{Bench, expect_finding, explore, one, strike_everywhere};
 use longshore_core::machine::Machine as _;
 use longshore_core::scatter::Segments;
@@ -28,14 +28,16 @@ fn set_up_and_complete_both_directions() {
             let segments = [buffer.range()];
             let memory = bench.machine.memory();
             memory.write(buffer.address(), b"0123456789abcdef").unwrap();
-            let set_up = channel.set_up(&*passive, &segments, 4, 8, WriteToDevice);
+            let set_up = channel.set_up(&*passive, Loose::at(segments), 4, 8, WriteToDevice);
             let set_up = set_up.unwrap();
             wait_for_nic(bench, 8);
             assert_eq!(said(set_up.complete(&*passive).unwrap()), SUCCESS);
             assert_eq!(bench.port.taken(), b"456789ab");
             bench.port.supply(b"XYZZY");
             bench.machine.raise(passive, |dispatch| {
-                let set_up = channel.set_up(dispatch, &segments, 1, 5, ReadFromDevice).unwrap();
+                let set_up = channel
+                    .set_up(dispatch, Loose::at(segments), 1, 5, ReadFromDevice)
+                    .unwrap();
                 wait_for_nic(bench, 13);
                 assert_eq!(said(set_up.complete(dispatch).unwrap()), SUCCESS);
             });
@@ -60,7 +62,7 @@ fn touching_before_complete_is_a_finding() {
         let segments = [buffer.range()];
         bench.port.supply(&[3; 4]);
         let set_up = channel
-            .set_up(&*passive, &segments, 0, 4, ReadFromDevice)
+            .set_up(&*passive, Loose::at(segments), 0, 4, ReadFromDevice)
             .unwrap();
         wait_for_nic(bench, 4);
         // All bytes are there; they are still not ours.
@@ -79,7 +81,9 @@ fn a_send_buffer_stays_the_device_s_until_complete() {
         let channel = &nic.channel;
         let buffer = bench.buffer(4);
         let segments = [buffer.range()];
-        let set_up = channel.set_up(&*passive, &segments, 0, 4, WriteToDevice).unwrap();
+        let set_up = channel
+            .set_up(&*passive, Loose::at(segments), 0, 4, WriteToDevice)
+            .unwrap();
         bench.machine.memory().write(buffer.address(), &[1]).unwrap();
         let _ = set_up.complete(&*passive);
     });
@@ -151,7 +155,7 @@ fn bad_arguments_and_second_transfers_are_refused_at_once() {
         let (segments, others) = ([buffer.range()], [other.range()]);
         let refused = |offset, length| {
             let level = Passive::now(&bench.machine).unwrap();
-            let result = channel.set_up(&level, &segments, offset, length, WriteToDevice);
+            let result = channel.set_up(&level, Loose::at(segments), offset, length, WriteToDevice);
             let error = result.map(drop).unwrap_err();
             assert_eq!(error.status, NdisStatus::RESOURCES);
             error.reason
@@ -193,7 +197,7 @@ fn the_counter_tells_what_is_left_also_after_completing() {
         assert_eq!(channel.read_counter(&*passive), 0);
         bench.port.supply(&[1; 10]);
         let set_up = channel
-            .set_up(&*passive, &segments, 0, 16, ReadFromDevice)
+            .set_up(&*passive, Loose::at(segments), 0, 16, ReadFromDevice)
             .unwrap();
         wait_for_nic(bench, 10);
         while set_up.remaining(&*passive) != 6 {
@@ -233,10 +237,10 @@ fn what_is_thrown_away_is_completed_and_reported() {
         let channel = &nic.channel;
         let buffer = bench.buffer(8);
         let segments = [buffer.range()];
-        let set_up = channel.set_up(&*passive, &segments, 0, 8, ReadFromDevice);
+        let set_up = channel.set_up(&*passive, Loose::at(segments), 0, 8, ReadFromDevice);
         drop(set_up.unwrap());
         bench.machine.raise(passive, |dispatch| {
-            let set_up = channel.set_up(dispatch, &segments, 0, 8, ReadFromDevice);
+            let set_up = channel.set_up(dispatch, Loose::at(segments), 0, 8, ReadFromDevice);
             drop(set_up.unwrap());
         });
         let up = channel.setup_dma_transfer(&*passive, Segments::new(&segments), 0, 8, false);
@@ -271,14 +275,16 @@ fn an_auto_initialised_channel_runs_until_it_is_completed() {
         let channel = &nic.channel;
         let buffer = bench.buffer(8);
         let segments = [buffer.range()];
-        let set_up = channel.set_up(&*passive, &segments, 0, 8, WriteToDevice).unwrap();
+        let set_up = channel
+            .set_up(&*passive, Loose::at(segments), 0, 8, WriteToDevice)
+            .unwrap();
         wait_for_nic(bench, 20);
         // More than two rounds: the counter came to its end before, and the transfer did not.
         for _ in 0..20 {
             assert!((1..=8).contains(&set_up.remaining(&*passive)));
             bench.machine.relax();
         }
-        let again = channel.set_up(&*passive, &segments, 0, 8, WriteToDevice);
+        let again = channel.set_up(&*passive, Loose::at(segments), 0, 8, WriteToDevice);
         assert_eq!(again.unwrap_err().reason, WhyNotSetUp::InProgress);
         let completed = set_up.complete(&*passive).unwrap();
         assert_eq!(completed.status, NdisStatus::SUCCESS);

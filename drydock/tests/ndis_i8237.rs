@@ -5,7 +5,7 @@ mod at;
 mod bench;
 
 use at::{Hardware, LENGTH, SEATS, pattern, width};
-use bench::nic::{COMPLETE, Nic, READ, SET_UP, SUCCESS, broken, inside, misuses, touches_hardware};
+use bench::nic::{COMPLETE, Loose, Nic, READ, SET_UP, SUCCESS, broken, inside, misuses, touches_hardware};
 use bench::{Bench, explore_runs, go, strike_runs};
 use longshore_core::Passive;
 use longshore_core::machine::Machine as _;
@@ -17,7 +17,7 @@ use longshore_models::i8237::Quirks;
 use longshore_ndis::{
     Attributes, Direction, DmaDescription, Miniport, NdisStatus, RegisterError, Registration, WhyNotSetUp,
 };
-use longshore_wdm::AdapterError;
+use longshore_wdm::{AdapterError, MapError};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -329,14 +329,21 @@ fn a_channel_of_words_moves_whole_words() {
     on_pair(5, |bench, _, passive| {
         let nic = nic(bench, passive, 5);
         let buffer = buffer(&bench.machine);
-        for (offset, length) in [(0, 7), (1, 8)] {
-            let odd = nic
+        let unreached = WhyNotSetUp::NotMapped(MapError::Unreachable);
+        let odd = [
+            (0, 7, WhyNotSetUp::BadLength),
+            (0, 1, WhyNotSetUp::BadLength),
+            (1, 8, unreached),
+        ];
+        for (offset, length, why) in odd {
+            let refused = nic
                 .channel
-                .set_up(passive, &buffer, offset, length, WriteToDevice);
-            let why = odd.unwrap_err().reason;
-            assert!(matches!(why, WhyNotSetUp::NotMapped(_)), "{why:?}");
+                .set_up(passive, Loose::at(&buffer), offset, length, WriteToDevice);
+            assert_eq!(refused.unwrap_err().reason, why);
         }
-        let set_up = nic.channel.set_up(passive, &buffer, 2, 8, WriteToDevice);
+        let set_up = nic
+            .channel
+            .set_up(passive, Loose::at(&buffer), 2, 8, WriteToDevice);
         let cut = set_up.unwrap().complete(passive).unwrap();
         assert_eq!((cut.status, cut.residual), (NdisStatus::RESOURCES, 8));
         nic.halt(passive);

@@ -4,8 +4,8 @@
 mod bench;
 
 use bench::nic::{
-    DEREGISTER, Nic, SET_UP, SUCCESS, assigned, broken, calls, inside, misuses, said, touches_hardware,
-    wait_for_nic,
+    DEREGISTER, Loose, Nic, SET_UP, SUCCESS, assigned, broken, calls, inside, misuses, said,
+    touches_hardware, wait_for_nic,
 };
 use bench::{Bench, explore};
 use longshore_core::scatter::Segments;
@@ -87,7 +87,13 @@ fn what_belongs_into_another_phase_is_refused_and_told() {
         assert_eq!(refused.rule, Rule("NDIS-018"));
         let channel = refused.channel;
         let buffer = bench.buffer(8);
-        let set_up = channel.set_up(passive, [buffer.range()], 0, 8, Direction::WriteToDevice);
+        let set_up = channel.set_up(
+            passive,
+            Loose::at([buffer.range()]),
+            0,
+            8,
+            Direction::WriteToDevice,
+        );
         wait_for_nic(bench, 8);
         assert_eq!(said(set_up.unwrap().complete(passive).unwrap()), SUCCESS);
         let halted = miniport.halt(passive, || {
@@ -259,9 +265,13 @@ fn a_channel_needs_nothing_of_the_other_two_families() {
         let nic = Nic::start(bench, passive);
         let buffer = bench.buffer(8);
         let allocated = bench.machine.allocated();
-        let set_up = nic
-            .channel
-            .set_up(passive, [buffer.range()], 0, 8, Direction::WriteToDevice);
+        let set_up = nic.channel.set_up(
+            passive,
+            Loose::at([buffer.range()]),
+            0,
+            8,
+            Direction::WriteToDevice,
+        );
         wait_for_nic(bench, 8);
         let _ = set_up.unwrap().complete(passive).unwrap();
         assert_eq!(bench.machine.allocated(), allocated, "no memory is shared");
@@ -286,14 +296,24 @@ fn a_channel_with_a_transfer_set_up_stays_registered() {
         let Nic { miniport, channel } = Nic::start(bench, passive);
         let buffer = bench.buffer(8);
         bench.port.supply(&[7; 8]);
-        let set_up = channel.set_up(passive, [buffer.range()], 0, 8, Direction::ReadFromDevice);
+        let set_up = channel.set_up(
+            passive,
+            Loose::at([buffer.range()]),
+            0,
+            8,
+            Direction::ReadFromDevice,
+        );
         let set_up = set_up.unwrap();
         let channel = miniport.halt(passive, || {
             let refused = channel.deregister(passive).unwrap_err();
             assert_eq!(refused.rule, Rule("NDIS-019"));
-            let again = refused
-                .channel
-                .set_up(passive, [buffer.range()], 0, 1, Direction::ReadFromDevice);
+            let again = refused.channel.set_up(
+                passive,
+                Loose::at([buffer.range()]),
+                0,
+                1,
+                Direction::ReadFromDevice,
+            );
             assert_eq!(again.unwrap_err().reason, WhyNotSetUp::InProgress);
             wait_for_nic(bench, 8);
             assert_eq!(said(set_up.complete(passive).unwrap()), SUCCESS);

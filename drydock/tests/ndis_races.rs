@@ -4,7 +4,9 @@
 mod bench;
 
 use bench::driver::STYLES;
-use bench::nic::{COMPLETE, Nic, SUCCESS, broken, calls, inside, said, touches_hardware, wait_for_nic};
+use bench::nic::{
+    COMPLETE, Loose, Nic, SUCCESS, broken, calls, inside, said, touches_hardware, wait_for_nic,
+};
 use bench::{Bench, explore, one, strike_everywhere};
 use longshore_core::machine::Machine as _;
 use longshore_core::scatter::Segments;
@@ -55,16 +57,23 @@ fn set_up_meanwhile(bench: &Bench, passive: &mut Passive) {
     let nic = Arc::new(Nic::start(bench, passive));
     let (one, two) = (bench.buffer(8), bench.buffer(8));
     let (first, second) = ([one.range()], [two.range()]);
-    let set_up = nic.channel.set_up(&*passive, first, 0, 8, WriteToDevice).unwrap();
+    let set_up = nic
+        .channel
+        .set_up(&*passive, Loose::at(first), 0, 8, WriteToDevice)
+        .unwrap();
     let other = Arc::clone(&nic);
     let found = Found::arm(bench, move |dispatch| {
-        let result = other.channel.set_up(dispatch, second, 0, 8, WriteToDevice);
+        let result = other
+            .channel
+            .set_up(dispatch, Loose::at(second), 0, 8, WriteToDevice);
         result.map_err(|refused| refused.reason)
     });
     let _ = set_up.complete(&*passive).unwrap();
     match found.take(bench) {
         Some(Ok(second)) => {
-            let busy = nic.channel.set_up(&*passive, first, 0, 8, WriteToDevice);
+            let busy = nic
+                .channel
+                .set_up(&*passive, Loose::at(first), 0, 8, WriteToDevice);
             assert_eq!(busy.unwrap_err().reason, WhyNotSetUp::InProgress);
             let _ = second.complete(&*passive).unwrap();
         }
@@ -72,7 +81,10 @@ fn set_up_meanwhile(bench: &Bench, passive: &mut Passive) {
         None => {}
     }
     let before = bench.port.moved();
-    let third = nic.channel.set_up(&*passive, first, 0, 8, WriteToDevice).unwrap();
+    let third = nic
+        .channel
+        .set_up(&*passive, Loose::at(first), 0, 8, WriteToDevice)
+        .unwrap();
     wait_for_nic(bench, before + 8);
     assert_eq!(said(third.complete(&*passive).unwrap()), SUCCESS);
     end(nic, passive);
@@ -288,7 +300,10 @@ fn the_whole_buffer_may_be_set_up_and_nothing_beyond_or_none_of_it() {
         let nic = Nic::start(bench, level);
         let pieces = [bench.buffer(40), bench.buffer(24)];
         let ranges = pieces.each_ref().map(|piece| piece.range());
-        let up = |offset, length| nic.channel.set_up(level, ranges, offset, length, WriteToDevice);
+        let up = |offset, length| {
+            nic.channel
+                .set_up(level, Loose::at(ranges), offset, length, WriteToDevice)
+        };
         for (offset, length) in [(0, 0), (64, 0), (65, 0), (u32::MAX, 0), (0, 65), (1, 64), (64, 1)] {
             let refused = up(offset, length).unwrap_err();
             assert_eq!(refused.reason, WhyNotSetUp::BadLength, "{length} from {offset}");

@@ -5,7 +5,7 @@ mod at;
 mod bench;
 
 use at::{Hardware, LENGTH, pattern};
-use bench::nic::{Nic, SUCCESS, on_channel, said};
+use bench::nic::{Loose, Nic, SUCCESS, on_channel, said};
 use bench::{explore_runs, go};
 use longshore_core::machine::Machine as _;
 use longshore_core::{AtMostDispatch, Passive};
@@ -88,7 +88,10 @@ fn both_ways<'l>(
 ) -> bool {
     let buffer = buffer(&wide.machine, above);
     let before = wide.port.moved();
-    let set_up = match nic.channel.set_up(level, &buffer, 0, LENGTH, WriteToDevice) {
+    let set_up = match nic
+        .channel
+        .set_up(level, Loose::at(&buffer), 0, LENGTH, WriteToDevice)
+    {
         Ok(set_up) => set_up,
         Err(refused) => {
             let unreachable = WhyNotSetUp::NotMapped(MapError::Unreachable);

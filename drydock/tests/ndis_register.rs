@@ -4,7 +4,7 @@
 mod bench;
 
 use bench::narrow::{Habits, narrow};
-use bench::nic::{Nic, SUCCESS, assigned, broken, misuses, on_channel, said, wait_for_port};
+use bench::nic::{Loose, Nic, SUCCESS, assigned, broken, misuses, on_channel, said, wait_for_port};
 use bench::{Bench, explore};
 use longshore_core::{Event, Passive};
 use longshore_drydock::Run;
@@ -58,7 +58,7 @@ fn a_registration_ends_in_one_of_four_ways() {
         assert_eq!(refused, conflict);
         first.halt(passive);
         let failure = |why| (why, NdisStatus(0xC000_0001));
-        for bus in [-1, 18, 77] {
+        for bus in [-1, 19, 77] {
             for bus_master in [false, true] {
                 let bus = InterfaceType(bus);
                 let attributes = Attributes { bus, bus_master };
@@ -72,6 +72,14 @@ fn a_registration_ends_in_one_of_four_ways() {
         };
         let refused = refusal(bench, passive, pci, Registration::new(64));
         assert_eq!(refused, failure(RegisterError::Bus));
+        // ISA with plug and play is ISA; but this controller lets no bus master ask.
+        let plug_and_play = Attributes {
+            bus: InterfaceType::PNP_ISA,
+            ..pci
+        };
+        let refused = refusal(bench, passive, plug_and_play, Registration::new(64));
+        let unserved = RegisterError::Unserved(AdapterError::NoCascade);
+        assert_eq!(refused, failure(unserved));
         // One that the controller serves need not be on ISA.
         let served = Attributes {
             bus_master: false,
@@ -115,13 +123,21 @@ fn a_registration_that_could_never_be_served_whole_is_refused_for_resources() {
         on(3 * 4096).unwrap().halt(passive);
         let nic = on(u32::MAX).unwrap();
         let buffer = bench.buffer(5 * 4096, true, 0);
-        let refused = nic
-            .channel
-            .set_up(passive, [buffer.range()], 0, 5 * 4096, Direction::WriteToDevice);
+        let refused = nic.channel.set_up(
+            passive,
+            Loose::at([buffer.range()]),
+            0,
+            5 * 4096,
+            Direction::WriteToDevice,
+        );
         assert_eq!(refused.unwrap_err().status, NdisStatus::RESOURCES);
-        let set_up = nic
-            .channel
-            .set_up(passive, [buffer.range()], 0, 64, Direction::WriteToDevice);
+        let set_up = nic.channel.set_up(
+            passive,
+            Loose::at([buffer.range()]),
+            0,
+            64,
+            Direction::WriteToDevice,
+        );
         wait_for_port(&bench.machine, &bench.port, 64);
         assert_eq!(said(set_up.unwrap().complete(passive).unwrap()), SUCCESS);
         nic.halt(passive);
@@ -215,9 +231,13 @@ fn the_description_names_the_channel_or_else_the_platform_does() {
         let own = on(None, Some(1)).unwrap();
         assert!(taken(Some(1)));
         let buffer = bench.buffer(8);
-        let set_up = own
-            .channel
-            .set_up(passive, [buffer.range()], 0, 8, Direction::WriteToDevice);
+        let set_up = own.channel.set_up(
+            passive,
+            Loose::at([buffer.range()]),
+            0,
+            8,
+            Direction::WriteToDevice,
+        );
         wait_for_port(&bench.machine, &bench.port, 8);
         assert_eq!(said(set_up.unwrap().complete(passive).unwrap()), SUCCESS);
         let unserved = |why| Err(RegisterError::Unserved(why));

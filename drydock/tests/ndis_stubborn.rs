@@ -3,19 +3,20 @@
 
 mod bench;
 
-use bench::nic::{DEREGISTER, Nic, SUCCESS, broken, misuses, said, wait_for_nic};
+use bench::nic::{DEREGISTER, Loose, Nic, SUCCESS, broken, misuses, said, wait_for_nic};
 use bench::{Bench, explore};
-use longshore_core::machine::Machine as _;
+use longshore_core::machine::{Cpu, Machine as _};
 use longshore_core::scatter::Segments;
-use longshore_core::{Passive, Rule};
+use longshore_core::{Irql, Passive, Rule};
 use longshore_drydock::Run;
 use longshore_drydock::reference::{CancelStyle, Stubborn};
 use longshore_hardware::DmaMemory;
+use longshore_hardware::Interrupt as _;
 use longshore_ndis::{
     Direction, DmaChannel, DmaDescription, NdisStatus, RegisterError, StillRuns, WhyNotSetUp,
 };
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 
 use Direction::{ReadFromDevice, WriteToDevice};
 
@@ -42,7 +43,7 @@ fn a_transfer_that_does_not_stop_stays_set_up_until_it_does() {
         bench.port.supply(&[7; 5]);
         let set_up = nic.channel.set_up(passive, buffer, 0, 8, ReadFromDevice).unwrap();
         let StillRuns(set_up) = set_up.complete(passive).unwrap_err();
-        let again = nic.channel.set_up(passive, Vec::new(), 0, 1, ReadFromDevice);
+        let again = nic.channel.set_up(passive, Loose::at([]), 0, 1, ReadFromDevice);
         assert_eq!(again.unwrap_err().reason, WhyNotSetUp::InProgress);
         let StillRuns(set_up) = set_up.complete(passive).unwrap_err();
         goes_on.store(false, Ordering::Relaxed);
@@ -98,6 +99,46 @@ fn by_its_arguments_too_it_stays_set_up() {
     });
     for run in runs {
         assert_eq!(misuses(&run), [(DEREGISTER, "NDIS-019")]);
+    }
+}
+
+/// No lock of a channel may be taken in an interrupt routine, so there a set-up and a channel are told, and lost: neither
+/// goes to anybody else. What is set up by arguments is given back by whoever lets go of the channel below.
+///
+/// Proves: NDIS-018, NDIS-037, NDIS-040.
+#[test]
+fn what_is_dropped_in_an_interrupt_routine_is_told_and_lost() {
+    let runs = explore(40, HONEST, true, |bench, passive| {
+        let nic = Nic::start(bench, passive);
+        let buffer = bench.buffer(8);
+        let range = buffer.range();
+        let set_up = nic
+            .channel
+            .set_up(&*passive, buffer, 0, 8, ReadFromDevice)
+            .unwrap();
+        let line = bench.machine.line(passive, "another", Cpu(1));
+        let dropped = Arc::new(AtomicBool::new(false));
+        let (doomed, seen) = (Mutex::new(Some((set_up, nic.channel))), Arc::clone(&dropped));
+        let (inside, quiet) = (bench.machine.clone(), line.clone());
+        let _connection = bench.machine.connect(passive, &line, move |_| {
+            quiet.lower();
+            assert_eq!(inside.level(), Irql::DEVICE);
+            drop(doomed.lock().unwrap().take());
+            seen.store(true, Ordering::Relaxed);
+            true
+        });
+        line.raise();
+        while !dropped.load(Ordering::Relaxed) && !bench.machine.is_over() {
+            bench.machine.relax();
+        }
+        assert!(bench.machine.allocated().contains(&range));
+        let taken = Nic::described(bench, passive, DmaDescription::default()).map(drop);
+        assert_eq!(taken, Err(RegisterError::Conflict));
+        // Both are for good, and no leak of the test's.
+        bench.machine.keep(());
+    });
+    for run in runs {
+        assert_eq!(broken(&run), ["NDIS-040", "NDIS-018"]);
     }
 }
 

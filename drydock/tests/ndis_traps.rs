@@ -5,7 +5,9 @@ mod bench;
 
 use bench::driver::ready;
 use bench::narrow::{Habits, Narrow, narrow, narrow_run};
-use bench::nic::{Nic, SET_UP, SUCCESS, calls, inside, misuses, narrow_nic, receive, said, wait_for_port};
+use bench::nic::{
+    Loose, Nic, SET_UP, SUCCESS, calls, inside, misuses, narrow_nic, receive, said, wait_for_port,
+};
 use bench::one;
 use longshore_core::Passive;
 use longshore_core::machine::Machine as _;
@@ -61,7 +63,13 @@ fn trap_a_registers_are_counted_with_the_offset_in_the_page() {
         ] {
             let set_up = nic
                 .channel
-                .set_up(&*passive, [buffer.range()], offset, length, WriteToDevice)
+                .set_up(
+                    &*passive,
+                    Loose::at([buffer.range()]),
+                    offset,
+                    length,
+                    WriteToDevice,
+                )
                 .unwrap();
             assert_eq!(bench.pool.in_use(), registers, "{length} from {offset}");
             let _ = set_up.complete(&*passive);
@@ -77,10 +85,14 @@ fn refused_while_taken(bench: &Narrow, passive: &mut Passive) {
     let buffer = bench.buffer(8192, true, 0);
     let segments = [buffer.range()];
     let others = Other::with(bench, passive, 3);
-    let refused = nic.channel.set_up(&*passive, segments, 0, 8192, WriteToDevice);
+    let refused = nic
+        .channel
+        .set_up(&*passive, Loose::at(segments), 0, 8192, WriteToDevice);
     assert_eq!(refused.unwrap_err().reason, WhyNotSetUp::NoRegisters);
     bench.machine.raise(passive, |dispatch| {
-        let refused = nic.channel.set_up(dispatch, segments, 0, 8192, WriteToDevice);
+        let refused = nic
+            .channel
+            .set_up(dispatch, Loose::at(segments), 0, 8192, WriteToDevice);
         assert_eq!(refused.unwrap_err().reason, WhyNotSetUp::NoRegisters);
     });
     assert_eq!(bench.pool.in_use(), 3, "they are still the other one's");
@@ -124,7 +136,9 @@ fn trap_c_each_set_up_has_a_grant_of_its_own() {
         receive(bench, passive, &nic, &segments, 8192);
         bench.programs();
         let others = Other::with(bench, passive, 3);
-        let refused = nic.channel.set_up(&*passive, segments, 0, 8192, WriteToDevice);
+        let refused = nic
+            .channel
+            .set_up(&*passive, Loose::at(segments), 0, 8192, WriteToDevice);
         assert_eq!(refused.unwrap_err().reason, WhyNotSetUp::NoRegisters);
         assert!(bench.programs().is_empty(), "it started on the old grant");
         others.free(bench, passive);
@@ -146,7 +160,7 @@ fn trap_d_the_grant_is_this_channel_s() {
         let up = |nic: &Nic, range: BusRange| {
             let length = range.len() as u32;
             nic.channel
-                .set_up(&*passive, [range], 0, length, ReadFromDevice)
+                .set_up(&*passive, Loose::at([range]), 0, length, ReadFromDevice)
                 .unwrap()
         };
         let (first_up, second_up) = (up(&first, one.range()), up(&second, two.range()));
@@ -177,10 +191,10 @@ fn trap_e_a_second_set_up_is_refused_and_leaves_nothing_behind() {
         bench.port.supply(&[7; 8]);
         let set_up = nic
             .channel
-            .set_up(&*passive, [buffer.range()], 0, 8, ReadFromDevice);
+            .set_up(&*passive, Loose::at([buffer.range()]), 0, 8, ReadFromDevice);
         let again = nic
             .channel
-            .set_up(&*passive, [other.range()], 0, 8192, WriteToDevice);
+            .set_up(&*passive, Loose::at([other.range()]), 0, 8192, WriteToDevice);
         assert_eq!(again.unwrap_err().reason, WhyNotSetUp::InProgress);
         assert_eq!(bench.pool.in_use(), 1);
         wait_for_port(&bench.machine, &bench.port, 8);
@@ -208,9 +222,13 @@ fn trap_f_a_flush_that_fails_frees_the_channel_all_the_same() {
         let nowhere = BusRange::new(BusAddress::new(1 << 50), 8).unwrap();
         let there = bench.buffer(8, true, 0);
         bench.port.supply(&[7; 16]);
-        let set_up = nic
-            .channel
-            .set_up(&*passive, [nowhere, there.range()], 0, 16, ReadFromDevice);
+        let set_up = nic.channel.set_up(
+            &*passive,
+            Loose::at([nowhere, there.range()]),
+            0,
+            16,
+            ReadFromDevice,
+        );
         wait_for_port(&bench.machine, &bench.port, 16);
         let completed = set_up.unwrap().complete(&*passive).unwrap();
         // The device has given them all, so the counter says so; that they are there, nobody says.
@@ -248,7 +266,7 @@ fn a_set_up_that_cannot_start_gives_the_channel_back() {
         bench.controller.refuses.store(true, Ordering::Relaxed);
         let refused = nic
             .channel
-            .set_up(&*passive, [buffer.range()], 0, 64, WriteToDevice);
+            .set_up(&*passive, Loose::at([buffer.range()]), 0, 64, WriteToDevice);
         let refused = refused.unwrap_err();
         assert_eq!(refused.reason, WhyNotSetUp::NotMapped(MapError::NotStarted));
         assert_eq!(refused.status, NdisStatus::RESOURCES);

@@ -7,8 +7,8 @@ use bench::DEVICE;
 use bench::driver::ready;
 use bench::narrow::{Habits, Narrow, narrow, narrow_run};
 use bench::nic::{
-    COMPLETE, DEREGISTER, READ, REGISTER, SET_UP, SUCCESS, calls, inside, misuses, narrow_nic, receive, said,
-    wait_for_port,
+    COMPLETE, DEREGISTER, Loose, READ, REGISTER, SET_UP, SUCCESS, calls, inside, misuses, narrow_nic,
+    receive, said, wait_for_port,
 };
 use longshore_core::machine::Machine as _;
 use longshore_core::{Event, Irql, Passive};
@@ -33,7 +33,7 @@ fn two_transfers(bench: &Narrow, passive: &mut Passive) {
     receive(bench, passive, &nic, &[buffer.range()], 24);
     let set_up = nic
         .channel
-        .set_up(&*passive, [buffer.range()], 0, 24, ReadFromDevice);
+        .set_up(&*passive, Loose::at([buffer.range()]), 0, 24, ReadFromDevice);
     assert_eq!(nic.channel.read_counter(&*passive), 24);
     let cut = said(set_up.unwrap().complete(&*passive).unwrap());
     assert_eq!(cut, (NdisStatus::RESOURCES, 24));
@@ -80,7 +80,7 @@ fn the_caches_are_flushed_once_just_before_the_transfer_starts() {
         receive(bench, passive, &nic, &[near.range()], 16);
         let refused = nic
             .channel
-            .set_up(&*passive, [near.range()], 0, 17, ReadFromDevice);
+            .set_up(&*passive, Loose::at([near.range()]), 0, 17, ReadFromDevice);
         assert_eq!(refused.unwrap_err().reason, WhyNotSetUp::BadLength);
         nic.halt(passive);
     });
@@ -114,7 +114,7 @@ fn a_request_of_wdm_s_that_waits_for_registers_is_granted_by_the_completion() {
         let buffer = bench.buffer(8192, true, 0);
         let set_up = nic
             .channel
-            .set_up(&*passive, [buffer.range()], 0, 8192, ReadFromDevice);
+            .set_up(&*passive, Loose::at([buffer.range()]), 0, 8192, ReadFromDevice);
         assert_eq!(bench.pool.in_use(), 2);
         let other = bench.adapter(passive, 1);
         let context = ready(passive, &other);
@@ -190,14 +190,18 @@ fn any_one_descriptor_can_be_set_up() {
         let (two, one) = (bench.buffer(5000, true, 2), bench.buffer(1000, true, 1));
         let near = bench.buffer(10, false, 4);
         let packet = vec![one.range(), near.range(), two.range()];
-        let set_up = nic.channel.set_up(&*passive, &packet, 0, 6010, WriteToDevice);
+        let set_up = nic
+            .channel
+            .set_up(&*passive, Loose::at(&packet), 0, 6010, WriteToDevice);
         take(16 + 6010);
         assert_eq!(said(set_up.unwrap().complete(&*passive).unwrap()), SUCCESS);
         let expected = [vec![1; 1000], vec![4; 10], vec![2; 5000]].concat();
         assert!(bench.port.taken()[16..] == expected, "every byte, in order");
         // Part of it, from the middle of one piece into the next.
         let boxed: Box<[BusRange]> = packet.into();
-        let set_up = nic.channel.set_up(&*passive, boxed, 995, 20, WriteToDevice);
+        let set_up = nic
+            .channel
+            .set_up(&*passive, Loose::at(boxed), 995, 20, WriteToDevice);
         take(16 + 6010 + 20);
         assert_eq!(said(set_up.unwrap().complete(&*passive).unwrap()), SUCCESS);
         let expected = [vec![1; 5], vec![4; 10], vec![2; 5]].concat();

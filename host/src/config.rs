@@ -4,7 +4,8 @@ use longshore_core::Event;
 use std::fmt;
 use std::sync::Arc;
 
-/// Hears every event, on the thread that emits it and at that thread's level.
+/// Hears every event, on the thread that emits it and at that thread's level. The thread may hold locks of what it calls:
+/// an observer takes note, and makes no call of its own.
 pub type Observer = Arc<dyn Fn(&Event) + Send + Sync>;
 
 /// What a machine is made of.

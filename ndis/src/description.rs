@@ -18,6 +18,9 @@ pub struct Attributes {
     pub bus_master: bool,
 }
 
+/// The last bus that NDIS knows, which is one more than WDM does.
+const LAST_BUS: i32 = 18;
+
 impl Attributes {
     /// A NIC on ISA whose bytes the system's DMA controller moves.
     pub const SUBORDINATE: Self = Self {
@@ -32,9 +35,10 @@ impl Attributes {
     };
 
     /// Whether there is such a bus, and a bus master on it has a channel to register (NDIS-016).
-    const fn have_a_channel(self) -> bool {
-        let known = self.bus.0 > InterfaceType::UNDEFINED.0 && self.bus.0 < InterfaceType::MAXIMUM.0;
-        known && (!self.bus_master || self.bus.0 == InterfaceType::ISA.0)
+    fn have_a_channel(self) -> bool {
+        let known = (InterfaceType::INTERNAL.0..=LAST_BUS).contains(&self.bus.0);
+        let isa = [InterfaceType::ISA, InterfaceType::PNP_ISA].contains(&self.bus);
+        known && (isa || !self.bus_master)
     }
 }
 

@@ -29,5 +29,5 @@ pub mod status;
 pub use channel::{DeregisterRefused, Direction, DmaChannel, NotCompleted, WhyNotSetUp};
 pub use description::{Assigned, Attributes, DmaDescription, RegisterError, Registration};
 pub use miniport::{Miniport, NotInitialized};
-pub use setup::{Completed, SetUp, SetUpRefused, StillRuns};
+pub use setup::{Completed, Owned, SetUp, SetUpRefused, StillRuns};
 pub use status::NdisStatus;

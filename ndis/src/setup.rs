@@ -8,14 +8,40 @@ use longshore_core::completion::{Outcome, Ticket, Verdict};
 use longshore_core::event::{Event, Rule};
 use longshore_core::machine::Machine;
 use longshore_core::scatter::Segments;
-use longshore_core::{AtMostDispatch, Dispatch, NtStatus, Passive};
-use longshore_hardware::BusRange;
+use longshore_core::{AtMostDispatch, Dispatch, Irql, NtStatus, Passive};
+use longshore_hardware::{BusRange, DmaMemory, Lease};
 
 const SET_UP: &str = "NdisMSetupDmaTransfer";
 const COMPLETE: &str = "NdisMCompleteDmaTransfer";
 
 /// Of a transfer that is a value.
 const OWNED: bool = true;
+
+/// Memory that a set-up can own: as long as the value lives, its bytes are nobody else's, and they stay where they are.
+///
+/// A reference or a list of ranges is none: a set-up that is forgotten, or thrown away while the hardware runs, would
+/// leave the hardware in memory that has gone to somebody else. Whoever implements it for memory of his own promises that.
+///
+/// ```compile_fail
+/// use longshore_core::{Dispatch, Machine};
+/// use longshore_hardware::Lease;
+/// use longshore_ndis::{Direction, DmaChannel};
+/// fn lend<M: Machine>(channel: &DmaChannel<M>, buffer: Lease<M::Memory>, dispatch: &Dispatch) {
+///     let _ = channel.set_up(dispatch, &buffer, 0, 64, Direction::ReadFromDevice);
+/// }
+/// ```
+///
+/// ```
+/// use longshore_core::{Dispatch, Machine};
+/// use longshore_hardware::Lease;
+/// use longshore_ndis::{Direction, DmaChannel};
+/// fn give<M: Machine>(channel: &DmaChannel<M>, buffer: Lease<M::Memory>, dispatch: &Dispatch) {
+///     let _ = channel.set_up(dispatch, buffer, 0, 64, Direction::ReadFromDevice);
+/// }
+/// ```
+pub trait Owned: AsRef<[BusRange]> + 'static {}
+
+impl<M: DmaMemory + 'static> Owned for Lease<M> {}
 
 /// A refused set-up, with the buffer.
 pub struct SetUpRefused<B> {
@@ -169,10 +195,9 @@ impl<M: Machine, B> SetUp<M, B> {
     ) -> Result<Completed<B>, StillRuns<M, B>> {
         let ticket = self.ticket;
         let completed = complete(&self.channel, level.into(), |transfer| transfer.ticket == ticket);
-        let still_runs = completed == Err(NotCompleted::NotQuiet);
-        match self.buffer.take() {
-            Some(buffer) if !still_runs => Ok(or_doubtful(completed).with(buffer)),
-            buffer => {
+        match (completed, self.buffer.take()) {
+            (Ok(completed), Some(buffer)) => Ok(completed.with(buffer)),
+            (_, buffer) => {
                 self.buffer = buffer;
                 Err(StillRuns(self))
             }
@@ -183,11 +208,18 @@ impl<M: Machine, B> SetUp<M, B> {
 impl<M: Machine, B> Drop for SetUp<M, B> {
     /// What was set up and is thrown away is completed all the same, and reported. The buffer goes then, but from
     /// hardware that does not stop it is never taken.
+    ///
+    /// Above DISPATCH nothing can be completed: the buffer is lost, and the transfer is completed when nobody knows of
+    /// the channel any more.
     fn drop(&mut self) {
         let Some(buffer) = self.buffer.take() else { return };
+        let machine = self.channel.machine();
+        let status = NtStatus::from(NdisStatus::RESOURCES);
+        if machine.level() > Irql::DISPATCH {
+            machine.emit(Event::Misuse(SET_UP, Rule("NDIS-040"), status));
+            return core::mem::forget(buffer);
+        }
         if self.channel.is_set_up(self.ticket) {
-            let status = NtStatus::from(NdisStatus::RESOURCES);
-            let machine = self.channel.machine();
             machine.emit(Event::Misuse(SET_UP, Rule("NDIS-040"), status));
             let ticket = self.ticket;
             complete_at_any_level(&self.channel, |transfer| transfer.ticket == ticket);
@@ -216,7 +248,7 @@ fn complete<M: Machine>(
     let machine = channel.machine();
     machine.emit(Event::Call(COMPLETE));
     let completed = channel.complete(level, wanted);
-    let status = or_doubtful(completed).status;
+    let status = status_of(completed);
     if let Err(NotCompleted::Misuse(rule)) = completed {
         machine.emit(Event::Misuse(COMPLETE, rule, status.into()));
     }
@@ -224,23 +256,18 @@ fn complete<M: Machine>(
     completed
 }
 
-/// What the contract says where nothing was completed.
-fn or_doubtful(completed: Result<Completed<()>, NotCompleted>) -> Completed<()> {
-    completed.unwrap_or(Completed {
-        status: NdisStatus::RESOURCES,
-        residual: 0,
-        buffer: (),
-    })
+/// What the contract says, also where nothing was completed.
+fn status_of(completed: Result<Completed<()>, NotCompleted>) -> NdisStatus {
+    completed.map_or(NdisStatus::RESOURCES, |completed| completed.status)
 }
 
 impl<M: Machine> DmaChannel<M> {
     /// Programs the controller for `length` bytes of a buffer. Never waits (NDIS-064). Only then is the NIC told to ask
     /// for data (NDIS-036).
     ///
-    /// The buffer is anything that says where its bytes are: a [`Lease`](longshore_hardware::Lease), a list of ranges, or
-    /// a reference to one. The transfer is set up until the value is completed, which gives the buffer back.
+    /// The transfer is set up until the value is completed, which gives the buffer back.
     #[doc(alias = "NdisMSetupDmaTransfer")]
-    pub fn set_up<'l, B: AsRef<[BusRange]>>(
+    pub fn set_up<'l, B: Owned>(
         &self,
         level: impl Into<AtMostDispatch<'l>>,
         buffer: B,
@@ -313,7 +340,7 @@ impl<M: Machine> DmaChannel<M> {
         length: u32,
         write_to_device: bool,
     ) -> NdisStatus {
-        or_doubtful(self.end_dma_transfer(level, buffer, offset, length, write_to_device)).status
+        status_of(self.end_dma_transfer(level, buffer, offset, length, write_to_device))
     }
 
     /// The same, with why it was not completed where it was not.

@@ -9,7 +9,7 @@ use longshore_drydock::machine::{Machine, Step, What};
 use longshore_drydock::reference::Port;
 use longshore_hardware::BusRange;
 use longshore_ndis::{
-    Assigned, Attributes, Completed, Direction, DmaChannel, DmaDescription, Miniport, NdisStatus,
+    Assigned, Attributes, Completed, Direction, DmaChannel, DmaDescription, Miniport, NdisStatus, Owned,
     RegisterError, Registration,
 };
 use longshore_wdm::{DeviceDescription, DmaWidth, Platform};
@@ -125,7 +125,7 @@ pub(crate) fn receive(bench: &Narrow, passive: &Passive, nic: &Nic, buffer: &[Bu
     bench.port.supply(&vec![7; length as usize]);
     let set_up = nic
         .channel
-        .set_up(passive, buffer, 0, length, Direction::ReadFromDevice);
+        .set_up(passive, Loose::at(buffer), 0, length, Direction::ReadFromDevice);
     wait_for_port(&bench.machine, &bench.port, before + u64::from(length));
     assert_eq!(said(set_up.unwrap().complete(passive).unwrap()), SUCCESS);
     for range in buffer {
@@ -185,3 +185,21 @@ pub(crate) const COMPLETE: &str = "NdisMCompleteDmaTransfer";
 pub(crate) const READ: &str = "NdisMReadDmaCounter";
 pub(crate) const REGISTER: &str = "NdisMRegisterDmaChannel";
 pub(crate) const DEREGISTER: &str = "NdisMDeregisterDmaChannel";
+
+/// Ranges of a buffer that somebody else keeps for as long as it is set up.
+#[derive(Debug)]
+pub(crate) struct Loose(Vec<BusRange>);
+
+impl Loose {
+    pub(crate) fn at(ranges: impl AsRef<[BusRange]>) -> Self {
+        Self(ranges.as_ref().to_vec())
+    }
+}
+
+impl AsRef<[BusRange]> for Loose {
+    fn as_ref(&self) -> &[BusRange] {
+        &self.0
+    }
+}
+
+impl Owned for Loose {}

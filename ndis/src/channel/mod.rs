@@ -57,7 +57,8 @@ impl Direction {
 pub enum WhyNotSetUp {
     /// A transfer is set up already.
     InProgress,
-    /// No bytes, bytes outside of the buffer, or more than the channel's maximum (NDIS-033).
+    /// No bytes, bytes outside of the buffer, more than the channel's maximum (NDIS-033), or half a word of a channel
+    /// that moves words.
     BadLength,
     /// The NIC is a bus master: it moves its bytes itself.
     BusMaster,
@@ -71,7 +72,7 @@ impl fmt::Display for WhyNotSetUp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::InProgress => "a transfer is set up already",
-            Self::BadLength => "no bytes, bytes outside of the buffer, or more than the channel's maximum",
+            Self::BadLength => "no bytes, bytes outside of the buffer, more than the channel's maximum, or no multiple of its unit",
             Self::BusMaster => "a bus master moves its bytes itself",
             Self::NoRegisters => "the map registers it needs are not free just now",
             Self::NotMapped(error) => return error.fmt(f),
@@ -120,16 +121,17 @@ enum Way<M: Machine> {
     /// By the controller.
     Controller(Adapter<M>),
     /// By the NIC itself, which asks for the bus through the channel.
-    Cascade {
-        /// Held for its drop.
-        _cascade: Cascade<M>,
-    },
+    Cascade(Cascade<M>),
+    /// Nobody knows any more.
+    Lost,
 }
 
 /// What the handle of a channel and its transfer share.
 pub(crate) struct Inner<M: Machine> {
     miniport: Miniport<M>,
     way: Way<M>,
+    /// Transfers are multiples of so many bytes.
+    unit: u32,
     number: u32,
     cell: Cell,
     slot: M::Lock<Slot>,
@@ -183,13 +185,14 @@ impl<M: Machine> fmt::Debug for DmaChannel<M> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.inner.way {
             Way::Controller(adapter) => write!(f, "DmaChannel({adapter:?})"),
-            Way::Cascade { _cascade } => write!(f, "DmaChannel({_cascade:?})"),
+            Way::Cascade(cascade) => write!(f, "DmaChannel({cascade:?})"),
+            Way::Lost => f.write_str("DmaChannel"),
         }
     }
 }
 
 impl<M: Machine> DmaChannel<M> {
-    fn new(miniport: &Miniport<M>, way: Way<M>) -> Self {
+    fn new(miniport: &Miniport<M>, way: Way<M>, unit: u32) -> Self {
         let machine = miniport.machine();
         let slot = Slot {
             state: State::Idle,
@@ -200,6 +203,7 @@ impl<M: Machine> DmaChannel<M> {
             inner: Arc::new(Inner {
                 miniport: miniport.clone(),
                 way,
+                unit,
                 number: machine.number(),
                 cell: Cell::new(),
                 slot: machine.lock("NDIS channel", Irql::DISPATCH, slot),
@@ -239,6 +243,12 @@ impl<M: Machine> Drop for DmaChannel<M> {
             return;
         }
         let inner = &self.inner;
+        if inner.machine().level() > Irql::DISPATCH {
+            // No lock of it may be taken here.
+            return inner
+                .miniport
+                .misuse("NdisMDeregisterDmaChannel", Rule("NDIS-018"));
+        }
         let up = inner.slot.with(|slot| slot.state != State::Idle);
         let late = life::next(inner.miniport.phase(), life::Input::Deregister).1 != Answer::Accept;
         for (broken, rule) in [(up, "NDIS-019"), (late, "NDIS-018")] {
@@ -279,7 +289,7 @@ impl<M: Machine> Inner<M> {
         self.slot.with(|slot| self.consult(slot, Input::ReadCounter));
         let left = match &self.way {
             Way::Controller(adapter) => adapter.read_counter(level),
-            Way::Cascade { .. } => 0,
+            Way::Cascade(_) | Way::Lost => 0,
         };
         self.machine()
             .emit(Event::Return(NAME, NdisStatus::SUCCESS.into()));
@@ -311,8 +321,14 @@ impl<M: Machine> Inner<M> {
 }
 
 impl<M: Machine> Drop for Inner<M> {
-    /// The last that knows of the channel is gone: a transfer that was set up by its arguments is completed.
+    /// The last that knows of the channel is gone: a transfer that is still set up is completed.
+    ///
+    /// Above DISPATCH no lock of it may be taken, and nothing can be completed: then the channel is lost for good, and
+    /// is given to nobody.
     fn drop(&mut self) {
+        if self.machine().level() > Irql::DISPATCH {
+            return mem::forget(mem::replace(&mut self.way, Way::Lost));
+        }
         if self.slot.with(|slot| slot.transfer.is_some()) {
             setup::complete_at_any_level(self, |_| true);
         }

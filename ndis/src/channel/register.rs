@@ -56,14 +56,14 @@ impl<M: Machine> Miniport<M> {
         let (system, assigned) = self.find(&registration)?;
         let (way, alignment) = if attributes.bus_master {
             let cascade = system.cascade(passive, assigned.channel, assigned.request_line)?;
-            (Way::Cascade { _cascade: cascade }, 1)
+            (Way::Cascade(cascade), 1)
         } else {
             let adapter = claim(passive, &system, &registration, assigned)?;
             let alignment = adapter.alignment(passive);
             (Way::Controller(adapter), alignment)
         };
         self.note_channel(alignment);
-        Ok(DmaChannel::new(self, way))
+        Ok(DmaChannel::new(self, way, alignment))
     }
 
     /// Which channel of which controller is meant: the description's, or else the platform's (NDIS-013, NDIS-021).

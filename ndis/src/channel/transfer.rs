@@ -91,7 +91,7 @@ impl<M: Machine> DmaChannel<M> {
         if inner.slot.with(|slot| inner.consult(slot, Input::SetUp)) != Answer::Accept {
             return Err(WhyNotSetUp::InProgress);
         }
-        let started = check(adapter, &arguments).and_then(|()| {
+        let started = check(adapter, inner.unit, &arguments).and_then(|()| {
             let context = start(adapter, level, &arguments)?;
             // The last transfer was delivered before the channel was idle again, so the cell is free.
             let ticket = inner.cell.begin(&inner.promise());
@@ -120,11 +120,12 @@ impl<M: Machine> DmaChannel<M> {
     }
 }
 
-fn check<M: Machine>(adapter: &Adapter<M>, arguments: &Arguments) -> Result<(), WhyNotSetUp> {
+fn check<M: Machine>(adapter: &Adapter<M>, unit: u32, arguments: &Arguments) -> Result<(), WhyNotSetUp> {
     let end = u64::from(arguments.offset) + u64::from(arguments.length);
     let fits = arguments.buffer().len().is_some_and(|len| end <= len);
     let most = adapter.description().maximum_length;
-    if arguments.length == 0 || arguments.length > most || !fits {
+    let whole = arguments.length.is_multiple_of(unit);
+    if arguments.length == 0 || arguments.length > most || !fits || !whole {
         return Err(WhyNotSetUp::BadLength);
     }
     Ok(())

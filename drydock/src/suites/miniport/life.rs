@@ -77,7 +77,7 @@ pub(super) fn refusals(site: &Site, passive: &mut Passive) {
     };
     let isa = Attributes::SUBORDINATE;
     let nowhere = Attributes {
-        bus: InterfaceType::MAXIMUM,
+        bus: InterfaceType(19),
         ..isa
     };
     let master_on_pci = Attributes {

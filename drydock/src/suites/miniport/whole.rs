@@ -6,19 +6,31 @@ use crate::machine::Machine;
 use longshore_core::Passive;
 use longshore_core::machine::Machine as _;
 use longshore_hardware::BusRange;
-use longshore_ndis::{Completed, Direction, NdisStatus, SetUp};
+use longshore_ndis::{Completed, Direction, NdisStatus, Owned, SetUp};
 use std::sync::Arc;
 
+/// Where a bench's buffer is. The bench itself has it for the whole run.
+pub(super) struct Kept(Arc<[BusRange]>);
+
+impl AsRef<[BusRange]> for Kept {
+    fn as_ref(&self) -> &[BusRange] {
+        &self.0
+    }
+}
+
+impl Owned for Kept {}
+
 /// A transfer of a bench's buffer, as a value.
-pub(super) type Value = SetUp<Machine, Arc<[BusRange]>>;
+pub(super) type Value = SetUp<Machine, Kept>;
 
 /// Sets the bench's transfer up as a value, which must succeed.
 pub(super) fn value(bench: &Bench, passive: &Passive) -> Option<Value> {
     let direction = Direction::from_write_to_device(bench.terms.write);
-    let set_up = bench
-        .channel
-        .as_ref()?
-        .set_up(passive, bench.buffer.ranges(), OFFSET, LENGTH, direction);
+    let set_up =
+        bench
+            .channel
+            .as_ref()?
+            .set_up(passive, Kept(bench.buffer.ranges()), OFFSET, LENGTH, direction);
     bench.require(set_up.is_ok(), "NDIS-031", || {
         format!("a free channel was not set up: {set_up:?}")
     });
