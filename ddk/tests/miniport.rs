@@ -500,7 +500,7 @@ fn a_miniport_that_is_refused_fails_and_is_detached() {
     if let Some(run) = failing("early", &["-DFLAW_REGISTER_EARLY"], NdisStatus::FAILURE) {
         expect_found(&run, &[(CALL, "NDIS-011")]);
     }
-    if let Some(run) = failing("unzeroed", &["-DFLAW_DESCRIPTION"], NdisStatus::FAILURE) {
+    if let Some(run) = failing("description", &["-DFLAW_DESCRIPTION"], NdisStatus::FAILURE) {
         expect_found(&run, &[(CALL, "NDIS-020")]);
     }
 }

@@ -13,7 +13,7 @@ use crate::edge::Edge;
 use crate::handles::{Handle, hold};
 use longshore_core::machine::Machine as _;
 use longshore_core::{Event, Irql, NtStatus, Passive};
-use longshore_drydock::machine::{Device, Machine, What};
+use longshore_drydock::machine::{Device, Machine, Step, What};
 use longshore_drydock::reference::{Options, Port, ReferenceController, ReferenceDevice, Stubborn};
 use longshore_drydock::{Config as Dock, Plan, run};
 use longshore_hardware::BusAddress;
