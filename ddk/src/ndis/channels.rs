@@ -6,6 +6,7 @@ use super::transfers::Up;
 use crate::abi::ndis::DmaDescription as CDescription;
 use crate::edge::Edge;
 use crate::handles::{Handle, Handles, hold};
+use crate::mdl::Buffer;
 use longshore_core::{Event, Rule};
 use longshore_ndis::{DmaDescription, NdisStatus, NotCompleted, RegisterError, Registration};
 use longshore_wdm::{DmaSpeed, DmaWidth};
@@ -102,6 +103,12 @@ impl Edge {
         };
         self.ndis.channels.live.insert(handle, Arc::new(record));
         Ok(handle)
+    }
+
+    /// Whether a channel has a transfer of this buffer set up.
+    pub(crate) fn is_set_up(&self, buffer: &Buffer) -> bool {
+        let has = |record: &Arc<Record>| hold(&record.up).as_ref().is_some_and(|up| up.is_of(buffer));
+        !self.ndis.channels.live.find(has).is_empty()
     }
 
     /// The channel that a handle means. One that was given back is dead (NDIS-018), and any other is none (NDIS-010).

@@ -3,6 +3,7 @@
 use super::*;
 
 const COMPLETE: &str = "NdisMCompleteDmaTransfer";
+const FREE: (&str, &str) = ("IoFreeMdl", "NDIS-037");
 const HALT: &str = "MiniportHaltEx";
 
 /// Leaves its channel where it is.
@@ -11,7 +12,7 @@ fn leave(_: Pointer) {}
 /// What was freed is another buffer, also where a new one stands in the same place. What is set up stays so until the
 /// halt, and its bytes reach nobody.
 ///
-/// Proves: NDIS-018, NDIS-019, NDIS-043.
+/// Proves: NDIS-018, NDIS-019, NDIS-037, NDIS-043.
 #[test]
 fn a_buffer_that_was_freed_under_its_transfer_is_another_one() {
     on_board(&Plan::straight(), |board, _| {
@@ -21,12 +22,14 @@ fn a_buffer_that_was_freed_under_its_transfer_is_another_one() {
             assert_eq!(set_up(channel, arguments), SUCCESS);
             let bytes = buffer.bytes;
             IoFreeMdl(buffer.mdl);
+            assert_eq!(board.misuse(), [FREE]);
             assert_eq!(complete(channel, arguments), RESOURCES);
             let next = IoAllocateMdl(bytes.cast(), 16, 0, 0, null_mut());
             MmBuildMdlForNonPagedPool(next);
             assert_eq!(complete(channel, (next, 0, 16, 0)), RESOURCES);
             assert_eq!(board.misuse(), [(COMPLETE, "NDIS-043"); 2]);
             IoFreeMdl(next);
+            assert_eq!(board.misuse(), [], "nothing of it is set up");
             kernel::ExFreePoolWithTag(bytes.cast(), 1);
             board.port.supply(&[9; 16]);
             board.wait(16);
@@ -40,6 +43,33 @@ fn a_buffer_that_was_freed_under_its_transfer_is_another_one() {
             assert_eq!(complete(channel, (buffer.mdl, 0, 16, 1)), SUCCESS);
         });
         buffer.free();
+    });
+}
+
+/// It is the very MDL that is set up, and no other: neither one over the same bytes, nor one that was never built, nor
+/// the same once its transfer is completed.
+///
+/// Proves: NDIS-037.
+#[test]
+fn only_the_buffer_that_is_set_up_is_not_to_be_freed() {
+    on_board(&Plan::straight(), |board, _| {
+        let buffer = board.buffer(16);
+        let bytes: Pointer = buffer.bytes.cast();
+        let twin = || IoAllocateMdl(bytes, 16, 0, 0, null_mut());
+        board.with_channel(description(), |channel| {
+            let arguments = (buffer.mdl, 0, 16, 1);
+            assert_eq!(set_up(channel, arguments), SUCCESS);
+            let (unbuilt, built) = (twin(), twin());
+            MmBuildMdlForNonPagedPool(built);
+            IoFreeMdl(unbuilt);
+            IoFreeMdl(built);
+            board.wait(16);
+            assert_eq!(complete(channel, arguments), SUCCESS);
+            // Refused, so nothing is up.
+            assert_eq!(set_up(channel, (buffer.mdl, 0, 17, 1)), RESOURCES);
+            buffer.free();
+            assert_eq!(board.misuse(), []);
+        });
     });
 }
 
@@ -63,7 +93,7 @@ fn what_hardware_that_does_not_stop_still_writes_to_is_given_to_nobody() {
             board.goes_on.store(true, Ordering::Relaxed);
             buffer.free();
         });
-        assert_eq!(board.misuse(), [(HALT, "NDIS-018"), (HALT, "NDIS-019")]);
+        assert_eq!(board.misuse(), [FREE, (HALT, "NDIS-018"), (HALT, "NDIS-019")]);
         let shadow = shadow.get().unwrap();
         assert!(board.machine.allocated().contains(&shadow), "it was given back");
         board.port.supply(&[7; 12]);
