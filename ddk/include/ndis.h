@@ -58,7 +58,7 @@ typedef UCHAR NDIS_DMA_SIZE;
 #define NDIS_DMA_32BITS ((NDIS_DMA_SIZE)1)
 #define NDIS_DMA_64BITS ((NDIS_DMA_SIZE)2)
 
-/* All zero first, then what applies. What stands between the members must stay zero. */
+/* All zero first, then what applies. What stands between the members is not looked at, but a trace remarks on it. */
 typedef struct _NDIS_DMA_DESCRIPTION {
     BOOLEAN DemandMode;
     BOOLEAN AutoInitialize;

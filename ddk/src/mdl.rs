@@ -83,10 +83,16 @@ impl Edge {
         Some(at)
     }
 
-    /// `IoFreeMdl`. False if there is no such MDL.
+    /// `IoFreeMdl`. False if there is no such MDL. One that is set up on a channel is freed as well, and that is misuse:
+    /// what it describes stays as long as its transfer does.
     pub(crate) fn free_mdl(&self, mdl: usize) -> bool {
         let record = hold(&self.mdls.0).remove(&mdl);
-        record.is_some() && self.pool.free(mdl, TAG).is_some()
+        let Some(record) = record else { return false };
+        let buffer = record.built.map(|built| Buffer::of(vec![built]));
+        if buffer.is_some_and(|buffer| self.is_set_up(&buffer)) {
+            self.refuse("IoFreeMdl", "NDIS-037");
+        }
+        self.pool.free(mdl, TAG).is_some()
     }
 
     /// `MmBuildMdlForNonPagedPool`. False if there is no such MDL, it was built before, or what it describes is not

@@ -450,17 +450,22 @@ fn a_channel_with_a_transfer_up_is_not_deregistered() {
     }
 }
 
-/// Also with a transfer up: the next miniport has the channel, and the old one's bytes are left alone.
+/// Also with a transfer up, whose buffer is freed: the next miniport has the channel, and the old one's bytes are left
+/// alone.
 ///
-/// Proves: NDIS-018, NDIS-019.
+/// Proves: NDIS-018, NDIS-019, NDIS-037.
 #[test]
 fn a_channel_that_is_left_at_the_halt_is_found_and_taken_back() {
     if let Some(run) = flawed("leak", "-DFLAW_LEAK", false) {
         expect_found(&run, &[("MiniportHaltEx", "NDIS-018")]);
     }
     if let Some(run) = flawed("leak-up", "-DFLAW_LEAK", true) {
-        let both = [("MiniportHaltEx", "NDIS-018"), ("MiniportHaltEx", "NDIS-019")];
-        expect_found(&run, &both);
+        let all = [
+            ("IoFreeMdl", "NDIS-037"),
+            ("MiniportHaltEx", "NDIS-018"),
+            ("MiniportHaltEx", "NDIS-019"),
+        ];
+        expect_found(&run, &all);
     }
 }
 
@@ -500,7 +505,7 @@ fn a_miniport_that_is_refused_fails_and_is_detached() {
     if let Some(run) = failing("early", &["-DFLAW_REGISTER_EARLY"], NdisStatus::FAILURE) {
         expect_found(&run, &[(CALL, "NDIS-011")]);
     }
-    if let Some(run) = failing("unzeroed", &["-DFLAW_DESCRIPTION"], NdisStatus::FAILURE) {
+    if let Some(run) = failing("description", &["-DFLAW_DESCRIPTION"], NdisStatus::FAILURE) {
         expect_found(&run, &[(CALL, "NDIS-020")]);
     }
 }

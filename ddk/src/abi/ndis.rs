@@ -31,7 +31,7 @@ pub struct DmaDescription {
     pub demand_mode: u8,
     pub auto_initialize: u8,
     pub dma_channel_specified: u8,
-    /// Zero, as all that is not filled.
+    /// Zero, if it was zeroed before it was filled. C says nothing about it otherwise.
     pub padding: u8,
     pub dma_width: u32,
     pub dma_speed: u32,

@@ -6,7 +6,8 @@ use super::transfers::Up;
 use crate::abi::ndis::DmaDescription as CDescription;
 use crate::edge::Edge;
 use crate::handles::{Handle, Handles, hold};
-use longshore_core::Rule;
+use crate::mdl::Buffer;
+use longshore_core::{Event, Rule};
 use longshore_ndis::{DmaDescription, NdisStatus, NotCompleted, RegisterError, Registration};
 use longshore_wdm::{DmaSpeed, DmaWidth};
 use std::collections::VecDeque;
@@ -46,8 +47,11 @@ impl Channels {
     }
 }
 
-/// What a miniport says about its channel, in the words of the contract. A BOOLEAN is true unless it is zero. What was
-/// not zeroed between its members counts like the port, which must be zero as well.
+/// A remark on a description with something between its members. In C that is nobody's to say: who fills it with
+/// designated initialisers has set every member, and is not refused.
+const NOT_ZEROED: &str = "the description of a DMA channel was not zeroed (NDIS-020)";
+
+/// What a miniport says about its channel, in the words of the contract. A BOOLEAN is true unless it is zero.
 fn description(given: &CDescription) -> DmaDescription {
     DmaDescription {
         demand_mode: given.demand_mode != 0,
@@ -55,7 +59,7 @@ fn description(given: &CDescription) -> DmaDescription {
         channel: (given.dma_channel_specified != 0).then_some(given.dma_channel),
         width: DmaWidth(given.dma_width),
         speed: DmaSpeed(given.dma_speed),
-        port: given.dma_port | u32::from(given.padding),
+        port: given.dma_port,
     }
 }
 
@@ -71,6 +75,9 @@ impl Edge {
         const CALL: &str = "NdisMRegisterDmaChannel";
         let miniport = self.miniport(CALL, "NDIS-011", adapter)?;
         let given = given.ok_or_else(|| self.ndis_misuse(CALL, "NDIS-020", NdisStatus::FAILURE))?;
+        if given.padding != 0 {
+            self.world.emit(Event::Note(NOT_ZEROED));
+        }
         let registration = Registration {
             description: description(&given),
             addresses_32bit,
@@ -96,6 +103,12 @@ impl Edge {
         };
         self.ndis.channels.live.insert(handle, Arc::new(record));
         Ok(handle)
+    }
+
+    /// Whether a channel has a transfer of this buffer set up.
+    pub(crate) fn is_set_up(&self, buffer: &Buffer) -> bool {
+        let has = |record: &Arc<Record>| hold(&record.up).as_ref().is_some_and(|up| up.is_of(buffer));
+        !self.ndis.channels.live.find(has).is_empty()
     }
 
     /// The channel that a handle means. One that was given back is dead (NDIS-018), and any other is none (NDIS-010).

@@ -31,6 +31,11 @@ pub(crate) struct Up {
 }
 
 impl Up {
+    /// Whether it is a transfer of this buffer, and not of one that was made since.
+    pub(super) fn is_of(&self, buffer: &Buffer) -> bool {
+        self.buffer.is_same(buffer)
+    }
+
     /// The same for the machine.
     pub(super) fn tuple(&self) -> Tuple<'_> {
         Tuple {
@@ -117,7 +122,7 @@ impl Edge {
             return self.ndis_misuse(CALL, "NDIS-045", REFUSED);
         };
         // An MDL at the same place that was made since is another one.
-        let same = |now: Buffer| transfer == up.transfer && now.is_same(&up.buffer);
+        let same = |now: Buffer| transfer == up.transfer && up.is_of(&now);
         if !self.one_mdl(transfer.mdl).is_ok_and(same) {
             return self.ndis_misuse(CALL, "NDIS-043", REFUSED);
         }

@@ -118,7 +118,7 @@ static NDIS_STATUS RegisterChannel(NIC *Nic)
     Description.DmaWidth = NIC_WIDTH;
     Description.DmaSpeed = Compatible;
 #ifdef FLAW_DESCRIPTION
-    ((PUCHAR)&Description)[3] = UNTOUCHED; /* as where nobody zeroes it */
+    Description.DmaPort = 1; /* as where nobody zeroes it */
 #endif
     /* The third argument is not looked at, so it may as well be another channel. */
     return NdisMRegisterDmaChannel(&Nic->Dma, Nic->Adapter, Nic->Channel + 1, FALSE, &Description, LONGEST);

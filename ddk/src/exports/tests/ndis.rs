@@ -13,10 +13,11 @@ use crate::edge::Edge;
 use crate::handles::{Handle, hold};
 use longshore_core::machine::Machine as _;
 use longshore_core::{Event, Irql, NtStatus, Passive};
-use longshore_drydock::machine::{Device, Machine, What};
+use longshore_drydock::machine::{Device, Machine, Step, What};
+use longshore_drydock::reference::registers as at;
 use longshore_drydock::reference::{Options, Port, ReferenceController, ReferenceDevice, Stubborn};
 use longshore_drydock::{Config as Dock, Plan, run};
-use longshore_hardware::BusAddress;
+use longshore_hardware::{BusAddress, Registers as _, Width};
 use longshore_ndis::{Assigned, NdisStatus};
 use longshore_netdma::{NetDma, registry};
 use longshore_wdm::{Platform, Policy, Setup};
@@ -25,6 +26,7 @@ use std::ptr::{null, null_mut, with_exposed_provenance_mut};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
+mod freed;
 mod hostile;
 mod registering;
 mod transfers;
@@ -111,6 +113,7 @@ struct Board {
     machine: Machine,
     edge: Arc<Edge>,
     port: Port,
+    registers: Device,
     device: Handle,
     /// The hardware does not stop when it is told to.
     goes_on: Arc<AtomicBool>,
@@ -127,7 +130,7 @@ impl Board {
         let line = machine.line(passive, "dma", longshore_core::machine::Cpu(1));
         let registers: Device = machine.attach("dma", Box::new(model), std::slice::from_ref(&line));
         let goes_on = Arc::new(AtomicBool::new(false));
-        let reference = ReferenceController::new(registers, machine.memory(), options);
+        let reference = ReferenceController::new(registers.clone(), machine.memory(), options);
         let controller = Stubborn::new(reference, goes_on.clone());
         let platform = Platform::new(machine, None, Policy::default());
         let setup = Setup::new(Arc::new(controller)).line(line);
@@ -144,6 +147,7 @@ impl Board {
             machine: machine.clone(),
             edge,
             port,
+            registers,
             device,
             goes_on,
             told,
@@ -222,10 +226,15 @@ impl Board {
 
     /// Runs `body` in a miniport that has a channel, and gives both back.
     fn with_channel(&self, given: DmaDescription, body: impl FnOnce(Pointer)) {
+        self.with_miniport(given, |channel| NdisMDeregisterDmaChannel(channel), body);
+    }
+
+    /// The same, where it does something else with its channel at the halt.
+    fn with_miniport(&self, given: DmaDescription, leave: impl Fn(Pointer), body: impl FnOnce(Pointer)) {
         let channel = std::cell::Cell::new(null_mut());
         let mut script = Script {
             initialize: Box::new(|_, _| SUCCESS),
-            halt: Box::new(|| NdisMDeregisterDmaChannel(channel.get())),
+            halt: Box::new(|| leave(channel.get())),
         };
         let context: Pointer = std::ptr::from_mut(&mut script).cast();
         let made = &channel;
@@ -251,6 +260,13 @@ impl Board {
             bytes: bytes.cast(),
             length,
         }
+    }
+
+    /// Touches a register of the channel, upon which one that starves goes on.
+    fn touch(&self) {
+        let status = at::FIRST_CHANNEL + at::CHANNEL_STRIDE + at::STATUS;
+        // Nothing is taken back.
+        self.registers.write(status, Width::Long, 0).unwrap();
     }
 
     /// Waits until so many bytes went through the port.
@@ -306,8 +322,17 @@ fn complete(channel: Pointer, (mdl, offset, length, write): Arguments) -> NdisSt
     said(status)
 }
 
+/// What was misuse.
+type Misuse = Vec<(&'static str, &'static str)>;
+
 /// Runs a scenario. What was told at the edge is what the machine has heard, and nothing is left behind.
 fn on_board(plan: &Plan, scenario: impl FnOnce(&Board, &mut Passive) + Send + 'static) {
+    let (told, heard) = play(plan, scenario);
+    assert_eq!(told, heard, "{plan}");
+}
+
+/// Runs a scenario that leaves nothing behind. What was told at the edge, and what the machine has heard.
+fn play(plan: &Plan, scenario: impl FnOnce(&Board, &mut Passive) + Send + 'static) -> (Misuse, Misuse) {
     let told: Arc<Mutex<Vec<_>>> = Arc::default();
     let kept = told.clone();
     let run = run(
@@ -327,6 +352,6 @@ fn on_board(plan: &Plan, scenario: impl FnOnce(&Board, &mut Passive) + Send + 's
         What::Event(Event::Misuse(call, rule, _)) => Some((call, rule.0)),
         _ => None,
     };
-    let heard: Vec<_> = run.trace.iter().filter_map(|step| misuse(&step.what)).collect();
-    assert_eq!(*hold(&told), heard, "{plan}");
+    let heard = run.trace.iter().filter_map(|step| misuse(&step.what)).collect();
+    (hold(&told).clone(), heard)
 }

@@ -129,12 +129,7 @@ fn a_miniport_hears_of_its_channel_and_says_what_it_is_before_it_registers() {
 fn a_description_that_no_channel_fits_is_refused() {
     on_board(&Plan::straight(), |board, _| {
         type Change = fn(&mut DmaDescription);
-        let wrong: [Change; 4] = [
-            |d| d.padding = 1,
-            |d| d.dma_port = 1,
-            |d| d.dma_width = 3,
-            |d| d.dma_speed = 4,
-        ];
+        let wrong: [Change; 3] = [|d| d.dma_port = 1, |d| d.dma_width = 3, |d| d.dma_speed = 4];
         let play = |adapter: Pointer, _| {
             assert_eq!(board.set_attributes(adapter, &attributes(null_mut())), SUCCESS);
             for change in wrong {
@@ -169,6 +164,32 @@ fn a_description_that_no_channel_fits_is_refused() {
         let (driver, _) = board.attach(&mut script);
         board.detach(driver);
     });
+}
+
+/// Who sets every member by its name leaves what is between them as it was: the channel works, and the trace has a remark.
+///
+/// Proves: NDIS-020.
+#[test]
+fn what_is_between_the_members_of_a_description_is_only_remarked_on() {
+    for (padding, remarks) in [(0, 0), (0xa5, 1)] {
+        on_board(&Plan::straight(), move |board, _| {
+            let given = DmaDescription {
+                padding,
+                ..description()
+            };
+            let buffer = board.buffer(16);
+            board.with_channel(given, |channel| {
+                assert_eq!(set_up(channel, (buffer.mdl, 0, 16, 1)), SUCCESS);
+                board.wait(16);
+                assert_eq!(complete(channel, (buffer.mdl, 0, 16, 1)), SUCCESS);
+            });
+            buffer.free();
+            let remark = "the description of a DMA channel was not zeroed (NDIS-020)";
+            let is = |step: &&Step| matches!(step.what, What::Event(Event::Note(note)) if note == remark);
+            let noted = board.machine.look_back(|trace| trace.iter().filter(is).count());
+            assert_eq!((noted, board.misuse()), (remarks, vec![]));
+        });
+    }
 }
 
 /// A handler that comes back at another level is brought down, and found.

@@ -152,55 +152,6 @@ fn a_completion_repeats_the_whole_tuple() {
     });
 }
 
-/// What was freed is another buffer, also where a new one stands in the same place. What is set up stays so until the
-/// halt, and its bytes reach nobody.
-///
-/// Proves: NDIS-018, NDIS-019, NDIS-043.
-#[test]
-fn a_buffer_that_was_freed_under_its_transfer_is_another_one() {
-    on_board(&Plan::straight(), |board, _| {
-        let channel = std::cell::Cell::new(null_mut());
-        let mut script = Script {
-            initialize: Box::new(|_, _| FAILURE),
-            halt: Box::new(|| {}),
-        };
-        let context: Pointer = std::ptr::from_mut(&mut script).cast();
-        let made = &channel;
-        script.initialize = Box::new(move |adapter, _| {
-            board.set_attributes(adapter, &attributes(context));
-            let (status, channel) = board.register(adapter, &description());
-            made.set(channel);
-            status
-        });
-        let (driver, _) = board.attach(&mut script);
-        let buffer = board.buffer(16);
-        let arguments = (buffer.mdl, 0, 16, 0);
-        assert_eq!(set_up(channel.get(), arguments), SUCCESS);
-        let bytes = buffer.bytes;
-        IoFreeMdl(buffer.mdl);
-        assert_eq!(complete(channel.get(), arguments), RESOURCES);
-        let next = IoAllocateMdl(bytes.cast(), 16, 0, 0, null_mut());
-        MmBuildMdlForNonPagedPool(next);
-        assert_eq!(complete(channel.get(), (next, 0, 16, 0)), RESOURCES);
-        assert_eq!(board.misuse(), [(COMPLETE, "NDIS-043"); 2]);
-        IoFreeMdl(next);
-        kernel::ExFreePoolWithTag(bytes.cast(), 1);
-        board.port.supply(&[9; 16]);
-        board.wait(16);
-        board.detach(driver);
-        let both = [("MiniportHaltEx", "NDIS-018"), ("MiniportHaltEx", "NDIS-019")];
-        assert_eq!(board.misuse(), both);
-        // The next miniport has the channel.
-        let buffer = board.buffer(16);
-        board.with_channel(description(), |channel| {
-            assert_eq!(set_up(channel, (buffer.mdl, 0, 16, 1)), SUCCESS);
-            board.wait(32);
-            assert_eq!(complete(channel, (buffer.mdl, 0, 16, 1)), SUCCESS);
-        });
-        buffer.free();
-    });
-}
-
 /// Proves: NDIS-019, NDIS-040, NDIS-044.
 #[test]
 fn hardware_that_does_not_stop_keeps_its_transfer() {
