@@ -148,7 +148,7 @@ fn a_description_that_no_channel_fits_is_refused() {
             let high = board.at(Irql::DISPATCH, || board.register(adapter, &description()));
             assert_eq!(high, (FAILURE, null_mut()));
             assert_eq!(board.misuse(), [("NdisMRegisterDmaChannel", "A-26")]);
-            for (bus, flags) in [(5, RegistrationAttributes::BUS_MASTER), (-1, 0), (18, 0)] {
+            for (bus, flags) in [(5, RegistrationAttributes::BUS_MASTER), (-1, 0), (19, 0)] {
                 let mut odd = attributes(null_mut());
                 (odd.interface_type, odd.attribute_flags) = (bus, flags);
                 assert_eq!(board.set_attributes(adapter, &odd), SUCCESS);
