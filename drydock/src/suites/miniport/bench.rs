@@ -1,6 +1,7 @@
 //! A miniport that runs, with one channel, one buffer and the NIC at the far end.
 
 use super::Build;
+use super::facts::{Facts, needed};
 use super::layer::{Arguments, Layer};
 use super::place::{Buffer, Place};
 use super::stubborn::Stubborn;
@@ -8,7 +9,7 @@ use super::told::{Misuses, check_reach, check_refused};
 use crate::machine::{Machine, Memory};
 use crate::reference::FarEnd;
 use crate::suites::Bay;
-use crate::suites::controller::{Abilities, Wired};
+use crate::suites::controller::Wired;
 use longshore_core::machine::Machine as _;
 use longshore_core::{AtMostDispatch, Passive, Rule};
 use longshore_hardware::BusAddress;
@@ -40,7 +41,7 @@ pub(super) const PATIENCE: u32 = 400;
 const REGISTERS: u32 = 4;
 
 /// Where the map registers end: every controller reaches them.
-const REGISTER_REACH: u64 = 1 << 16;
+pub(super) const REGISTER_REACH: u64 = 1 << 16;
 
 /// What a bench is for.
 #[derive(Clone, Copy)]
@@ -74,24 +75,22 @@ pub(super) struct Site {
     pub(super) platform: Platform<Machine>,
     pub(super) registers: MapRegisters<Machine>,
     pub(super) wired: Wired,
-    pub(super) abilities: Abilities,
     pub(super) layer: Arc<dyn Layer>,
-    /// The channel's transfers are multiples of this many bytes.
-    pub(super) unit: u32,
-    boundary: u64,
+    pub(super) facts: Facts,
     pub(super) misuses: Misuses,
 }
 
 impl Site {
+    /// The computer, with what is built. Nothing if it cannot be had, which is found.
     pub(super) fn new(machine: &Machine, passive: &Passive, build: &Build, stubborn: bool) -> Option<Self> {
         // What NDIS asks of WDM is nothing that Windows' own verifier would stop for.
         machine.verify();
         let (rig, layer) = build(&Bay::new(machine, passive));
-        let wired = rig.devices.into_iter().next()?;
-        let registers =
-            MapRegisters::new(passive, machine, REGISTERS, BusAddress::new(REGISTER_REACH)).ok()?;
+        let wired = needed(machine, rig.devices.first().cloned(), "a device")?;
+        let registers = MapRegisters::new(passive, machine, REGISTERS, BusAddress::new(REGISTER_REACH)).ok();
+        let registers = needed(machine, registers, "map registers")?;
         let platform = Platform::new(machine, Some(registers.clone()), Policy::default());
-        let (whole, channel) = (rig.controller.attributes(), rig.controller.channel(wired.channel));
+        let facts = Facts::of(&rig, &wired);
         let controller: Arc<dyn Controller> = if stubborn {
             Arc::new(Stubborn::new(rig.controller))
         } else {
@@ -107,10 +106,8 @@ impl Site {
             platform,
             registers,
             wired,
-            abilities: rig.abilities,
             layer,
-            unit: whole.minimum_unit.max(channel.minimum_unit).max(1),
-            boundary: channel.boundary,
+            facts,
             misuses: Misuses::default(),
         })
     }
@@ -196,17 +193,19 @@ pub(super) struct Bench {
 }
 
 impl Bench {
-    /// A bench under these terms. Nothing if the rig lacks what they need.
+    /// A bench under these terms, which the rig's facts allow. Nothing if it cannot be had all the same, which is found.
     pub(super) fn new(machine: &Machine, passive: &Passive, build: &Build, terms: Terms) -> Option<Self> {
         let site = Site::new(machine, passive, build, terms.stubborn)?;
-        if terms.looped && !site.abilities.loops || terms.place == Place::Across && site.boundary == 0 {
-            return None;
-        }
+        let allowed = site.facts.allow(terms).then_some(());
+        needed(machine, allowed, "what it had when the check was made")?;
         let mut registration = site.registration();
         registration.description.auto_initialize = terms.looped;
         registration.description.demand_mode = terms.demand;
-        let buffer = Buffer::new(machine, terms.place, site.boundary)?;
-        let other = Buffer::new(machine, Place::Near, 0)?;
+        let buffer = |place| {
+            let buffer = Buffer::new(machine, place, site.facts.boundary);
+            needed(machine, buffer, &format!("a buffer that is {place:?}"))
+        };
+        let (buffer, other) = (buffer(terms.place)?, buffer(Place::Near)?);
         let miniport = site.miniport();
         let channel = site.start(passive, &miniport, registration)?;
         Some(Self {

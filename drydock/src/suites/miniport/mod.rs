@@ -7,6 +7,7 @@
 //! Bottom to top:
 //! * `layer`: the calls that are under test;
 //! * `place`: where a buffer is; `stubborn`: hardware that does not stop at once;
+//! * `facts`: what a rig has, and so which scenarios there are of it;
 //! * `told`: which misuse must be told, and no other;
 //! * `bench`: a miniport that runs, with a channel and a NIC; `intruder`: who comes in between;
 //! * `whole`: whole transfers, and early completions as a value;
@@ -16,6 +17,7 @@
 //! * `life`: who gets a channel, and each call in each phase.
 
 mod bench;
+mod facts;
 mod intruder;
 mod layer;
 mod life;
@@ -36,6 +38,7 @@ use super::{Bay, Check};
 use crate::explore::{Faults, Scenario, Target};
 use crate::machine::Machine;
 use bench::{Bench, Site, Terms};
+use facts::Facts;
 use longshore_core::Passive;
 use longshore_core::event::Rule;
 use place::Place;
@@ -51,16 +54,16 @@ const PARTICULAR_SEEDS: u64 = 50;
 /// Builds what is checked, anew for each run.
 type Build = Arc<dyn Fn(&Bay<'_>) -> (Rig, Arc<dyn Layer>) + Send + Sync>;
 
-/// Checks NDIS system DMA over a controller.
+/// Checks NDIS system DMA over a controller. It is built once more here, to learn which scenarios there are of it.
 pub fn check_miniport(build: impl Fn(&Bay<'_>) -> Rig + Send + Sync + 'static) -> Check {
     check_layer(move |bay| (build(bay), Arc::new(RealLayer)))
 }
 
 /// Checks a controller together with an NDIS.
 pub fn check_layer(build: impl Fn(&Bay<'_>) -> (Rig, Arc<dyn Layer>) + Send + Sync + 'static) -> Check {
-    let suite = Suite {
-        build: Arc::new(build),
-    };
+    let build: Build = Arc::new(build);
+    let facts = Facts::learn(&build);
+    let suite = Suite { build, facts };
     let mut scenarios = suite.matrix();
     scenarios.extend(suite.particular());
     scenarios.extend(suite.lives());
@@ -71,9 +74,10 @@ pub fn check_layer(build: impl Fn(&Bay<'_>) -> (Rig, Arc<dyn Layer>) + Send + Sy
     })
 }
 
-/// Makes the scenarios.
+/// Makes the scenarios that a rig with these facts can have.
 struct Suite {
     build: Build,
+    facts: Facts,
 }
 
 impl Suite {
@@ -141,6 +145,9 @@ impl Suite {
                     place,
                     ..Terms::RECEIVE
                 };
+                if !self.facts.allow(terms) {
+                    continue;
+                }
                 let name = |what: &str| format!("{way}{where_}-{what}");
                 all.push(self.one(name("whole"), terms, whole::whole).with_faults(early));
                 all.push(self.one(name("early"), terms, whole::early));
@@ -153,14 +160,13 @@ impl Suite {
                     },
                     ring::walk,
                 ));
-                all.push(self.one(
-                    name("loop"),
-                    Terms {
-                        looped: true,
-                        ..terms
-                    },
-                    loops::laps,
-                ));
+                let looped = Terms {
+                    looped: true,
+                    ..terms
+                };
+                if self.facts.allow(looped) {
+                    all.push(self.one(name("loop"), looped, loops::laps));
+                }
                 for (what, act) in Act::ALL {
                     let met =
                         move |bench: &Arc<Bench>, passive: &mut Passive| wrong::met(bench, passive, act);
@@ -179,14 +185,17 @@ impl Suite {
             stubborn: true,
             ..receive
         };
-        vec![
+        let mut all = vec![
             self.one("lengths", receive, refused::lengths),
-            self.one("odd", receive, refused::odd),
             self.owned("channel-dropped", receive, missing::channel_dropped),
             self.owned("deregistered", receive, missing::deregistered),
             self.owned("left-behind", receive, missing::left_behind),
             self.one("does-not-stop", stubborn, missing::does_not_stop),
-        ]
+        ];
+        if self.facts.unit > 1 {
+            all.push(self.one("odd", receive, refused::odd));
+        }
+        all
     }
 
     fn lives(&self) -> [Scenario; 3] {

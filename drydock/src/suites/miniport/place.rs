@@ -1,7 +1,7 @@
 //! Where a buffer is.
 
-use super::bench::{LENGTH, OFFSET, WHOLE};
-use crate::machine::{HIGH, Machine, Memory};
+use super::bench::{LENGTH, OFFSET, REGISTER_REACH, WHOLE};
+use crate::machine::{Config, HIGH, Machine, Memory};
 use longshore_core::machine::Machine as _;
 use longshore_hardware::{BusAddress, BusRange, DmaMemory, Lease};
 use std::sync::Arc;
@@ -29,6 +29,17 @@ impl Place {
     ];
 }
 
+/// Bytes of a buffer to the middle of its transfer.
+const HALF: u32 = OFFSET + LENGTH / 2;
+
+/// Where a buffer crosses this boundary: behind the map registers, and in memory. Nothing if there is no boundary, or
+/// none in memory.
+pub(super) fn crossing(boundary: u64) -> Option<u64> {
+    let at = REGISTER_REACH.checked_next_multiple_of(boundary)?;
+    let end = at.checked_add(u64::from(WHOLE - HALF))?;
+    (end <= Config::default().memory).then_some(at)
+}
+
 /// A buffer in one or two pieces.
 pub(super) struct Buffer(Vec<Lease<Memory>>);
 
@@ -36,22 +47,24 @@ impl Buffer {
     /// A buffer of a channel with this boundary.
     pub(super) fn new(machine: &Machine, place: Place, boundary: u64) -> Option<Self> {
         let piece = |above, len: u32| Lease::new(machine.memory().above(above), u64::from(len), 4).ok();
-        let half = OFFSET + LENGTH / 2;
         let pieces = match place {
             Place::Near => [piece(BusAddress::NULL, WHOLE), None],
             Place::Beyond => [piece(HIGH, WHOLE), None],
-            Place::Mixed => [piece(BusAddress::NULL, half), Some(piece(HIGH, WHOLE - half)?)],
+            Place::Mixed => [piece(BusAddress::NULL, HALF), piece(HIGH, WHOLE - HALF)],
             // The middle of the transfer is at the boundary.
             Place::Across => [
-                piece(BusAddress::new(boundary.checked_sub(u64::from(half))?), WHOLE),
+                piece(BusAddress::new(crossing(boundary)? - u64::from(HALF)), WHOLE),
                 None,
             ],
         };
         let buffer = Self(pieces.into_iter().flatten().collect());
         let len: u64 = buffer.0.iter().map(Lease::len).sum();
-        let middle = |range: BusRange| range.start().raw() + u64::from(half);
-        let crosses =
-            place != Place::Across || buffer.0.iter().all(|lease| middle(lease.range()) == boundary);
+        let middle = |range: BusRange| Some(range.start().raw() + u64::from(HALF));
+        let crosses = place != Place::Across
+            || buffer
+                .0
+                .iter()
+                .all(|lease| middle(lease.range()) == crossing(boundary));
         (len == u64::from(WHOLE) && crosses).then_some(buffer)
     }
 

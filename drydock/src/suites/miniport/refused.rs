@@ -12,14 +12,14 @@ pub(super) fn lengths(bench: &Arc<Bench>, passive: &mut Passive) {
     let range = bench.buffer.ranges()[0];
     let long = Arguments {
         buffer: [range, range].into(),
-        ..bench.part(0, MOST + bench.site.unit)
+        ..bench.part(0, MOST + bench.site.facts.unit)
     };
     let parts = [
         (OFFSET, 0),
         (u32::MAX, u32::MAX),
         (u32::MAX - LENGTH + 1, LENGTH),
-        (WHOLE, bench.site.unit),
-        (WHOLE - LENGTH + bench.site.unit, LENGTH),
+        (WHOLE, bench.site.facts.unit),
+        (WHOLE - LENGTH + bench.site.facts.unit, LENGTH),
     ];
     let wrong = parts.map(|(offset, length)| bench.part(offset, length));
     none_of(bench, passive, wrong.into_iter().chain([long]), "NDIS-033");
@@ -37,9 +37,6 @@ pub(super) fn lengths(bench: &Arc<Bench>, passive: &mut Passive) {
 /// A channel that moves words moves no half of one. Words that begin at an odd address go through a map register, where
 /// they do not.
 pub(super) fn odd(bench: &Arc<Bench>, passive: &mut Passive) {
-    if bench.site.unit == 1 {
-        return;
-    }
     let parts = [(OFFSET, LENGTH - 1), (OFFSET, 1), (OFFSET + 1, LENGTH - 1)];
     let wrong = parts.map(|(offset, length)| bench.part(offset, length));
     none_of(bench, passive, wrong.into_iter(), "NDIS-032");

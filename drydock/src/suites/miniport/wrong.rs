@@ -51,7 +51,7 @@ impl Act {
     /// The arguments of its call.
     fn arguments(self, bench: &Bench) -> Arguments {
         let right = bench.arguments();
-        let unit = bench.site.unit;
+        let unit = bench.site.facts.unit;
         match self {
             Self::Buffer => Arguments {
                 buffer: bench.other.ranges(),
