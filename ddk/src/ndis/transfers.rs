@@ -59,12 +59,10 @@ impl Record {
         Some(up)
     }
 
-    /// Gives the place free, unless another transfer has it by now.
-    fn release(&self, up: &Arc<Up>) {
-        let mut place = hold(&self.up);
-        let same = place.as_ref().is_some_and(|other| Arc::ptr_eq(other, up));
-        let gone = if same { place.take() } else { None };
-        drop(place);
+    /// Gives the place free. Whoever completes has completed what has it, though that may have been set up since he looked:
+    /// nobody takes it before it is free.
+    fn release(&self) {
+        let gone = hold(&self.up).take();
         drop(gone); // gives shadows back, outside of the lock
     }
 }
@@ -101,7 +99,7 @@ impl Edge {
             Err(_) => REFUSED,
         };
         if status != NdisStatus::SUCCESS {
-            record.release(&up);
+            record.release();
         }
         status
     }
@@ -129,7 +127,7 @@ impl Edge {
         match record.channel.complete(up.tuple()) {
             Ok(completed) => {
                 let carried = self.carry_back(&up);
-                record.release(&up);
+                record.release();
                 if carried { completed.status } else { REFUSED }
             }
             Err(NotCompleted::Misuse(rule)) => self.ndis_told(CALL, rule, REFUSED),

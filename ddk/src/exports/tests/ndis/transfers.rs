@@ -178,6 +178,44 @@ fn hardware_that_does_not_stop_keeps_its_transfer() {
     });
 }
 
+/// A completion that comes twice may find, on its way, the same arguments set up anew: then it completes that one, and
+/// the channel is free.
+///
+/// Proves: NDIS-041, NDIS-045.
+#[test]
+fn a_completion_that_comes_twice_leaves_the_channel_free() {
+    for point in 0..80 {
+        let plan = Plan::straight().strike_at(point);
+        play(&plan, move |board, _| {
+            let buffer = board.buffer(16);
+            board.with_channel(description(), |channel| {
+                let arguments = (buffer.mdl, 0, 16, 0);
+                let (mdl, at, edge) = (buffer.mdl.addr(), channel.addr(), board.edge.clone());
+                let over = Arc::new(AtomicBool::new(false));
+                let tell = over.clone();
+                assert_eq!(set_up(channel, arguments), SUCCESS);
+                board.machine.arm(move |_| {
+                    edge.enter();
+                    let again = (with_exposed_provenance_mut(mdl), 0, 16, 0);
+                    let channel = with_exposed_provenance_mut(at);
+                    complete(channel, again);
+                    set_up(channel, again);
+                    tell.store(true, Ordering::Relaxed);
+                });
+                complete(channel, arguments);
+                board.machine.disarm();
+                while board.machine.struck() && !over.load(Ordering::Relaxed) {
+                    board.machine.relax();
+                }
+                complete(channel, arguments);
+                assert_eq!(set_up(channel, arguments), SUCCESS, "{point}");
+                complete(channel, arguments);
+            });
+            buffer.free();
+        });
+    }
+}
+
 /// A bus master's adapter, which a common buffer can be had of.
 fn adapter(board: &Board) -> *mut Adapter {
     let description = DeviceDescription {
